@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// run executes a command line, and returns what it printed.
+func run(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out strings.Builder
+	cmd := command()
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestVerdicts(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "rhyzome-memory")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../plugins/examples/memory/cmd/rhyzome-memory")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	junit := filepath.Join(dir, "junit.xml")
+	const params = "../../plugins/examples/memory/conformance.yaml"
+	out, err := run(t, "run", "--plugin", program, "--params", params, "--run", "INSTANCE-LIST-001", "--junit", junit)
+	if err != nil || !strings.Contains(out, "memory 0.1.0 is conformant with the profile core: 1 passed") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if err := exec.CommandContext(t.Context(), "openssl", "genpkey", "-algorithm", "ed25519", "-out", filepath.Join(dir, "key")).Run(); err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.CommandContext(t.Context(), "openssl", "pkey", "-in", filepath.Join(dir, "key"), "-pubout", "-out", filepath.Join(dir, "key.pub")).Run(); err != nil {
+		t.Fatal(err)
+	}
+	signed := filepath.Join(dir, "report.yaml")
+	out, err = run(t, "run", "--plugin", program, "--params", params, "--attach", "127.0.0.1:0", "--run", "INSTANCE-LIST-001",
+		"--report", signed, "--sign-key", filepath.Join(dir, "key"))
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, err = run(t, "verify", signed, "--key", filepath.Join(dir, "key.pub"), "--plugin", program)
+	if err != nil || !strings.Contains(out, "memory 0.1.0 is conformant") || !strings.Contains(out, "by attach") || !strings.Contains(out, "signed with the key") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := run(t, "verify", signed, "--plugin", "/bin/true"); err == nil {
+		t.Errorf("the report passes for another program's\n%s", out)
+	}
+	out, err = run(t, "run", "--plugin", program, "--params", params, "--sweep")
+	if err != nil || !strings.Contains(out, "0 objects of earlier runs removed") {
+		t.Errorf("%v\n%s", err, out)
+	}
+
+	// Without a file to keep its state in, it forgets everything.
+	out, err = run(t, "run", "--plugin", program, "--run", "INSTANCE-LIST-001")
+	var code exitCode
+	if !errors.As(err, &code) || code != exitNotConformant || !strings.Contains(out, "fail            INSTANCE-LIST-001") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	known := filepath.Join(dir, "known")
+	if err := os.WriteFile(known, []byte("INSTANCE-LIST-001 it keeps nothing\nINSTANCE-GET-001 not true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for focus, ok := range map[string]bool{"INSTANCE-(LIST-001|DELETE-001)": true, "INSTANCE-(LIST|GET|DELETE)-001": false} {
+		if out, err := run(t, "run", "--plugin", program, "--run", focus, "--known-failing", known); (err == nil) != ok {
+			t.Errorf("%s: %v\n%s", focus, err, out)
+		}
+	}
+	if _, err := run(t, "run", "--plugin", program, "--params", params, "--run", "NOTHING"); err == nil || errors.As(err, &code) {
+		t.Errorf("a focus on nothing: %v", err)
+	}
+}
+
+func TestNotJudged(t *testing.T) {
+	for _, args := range [][]string{
+		{"run"},
+		{"run", "--plugin", "/bin/true"},
+		{"run", "--plugin", "/bin/true", "--run", "("},
+		{"run", "--plugin", "/bin/true", "--profile", "everything"},
+		{"run", "--plugin", "/bin/true", "--params", "/nonexistent"},
+		{"explain", "NOT-A-CASE"},
+		{"explain"},
+		{"run", "--plugin", "/bin/true", "--known-failing", "/nonexistent"},
+		{"run", "--plugin", "/bin/true", "--config", "/nonexistent"},
+		{"verify", "main.go"},
+		{"verify", "/nonexistent"},
+	} {
+		var code exitCode
+		if _, err := run(t, args...); err == nil || errors.As(err, &code) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+func TestListAndExplain(t *testing.T) {
+	out, err := run(t, "list")
+	if err != nil || !strings.Contains(out, "PEER-FENCE-002") || strings.Contains(out, "contract:") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, err = run(t, "list", "--wide", "--profile", "core")
+	if err != nil || !strings.Contains(out, "catches: ignores fences") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, err = run(t, "explain", "PEER-FENCE-002")
+	for _, want := range []string{"contract:  The highest fence MUST", "to mend:   Do not forget", "catches:   forgets the fences"} {
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("%v; it must say %q\n%s", err, want, out)
+		}
+	}
+	out, err = run(t, "schema")
+	if err != nil || !strings.Contains(out, `"break_backend"`) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/rhyzome/rhyzome/sdk/handshake"
+)
+
+// startTimeout is how long a provider may take to say its handshake.
+const startTimeout = 30 * time.Second
+
+// Child is a target that starts a provider's program, as a core does with its children.
+type Child struct {
+	Path     string
+	Args     []string
+	Stderr   io.Writer // what the program says there; nil for nobody
+	AutoMTLS bool      // false for programs in languages whose go-plugin support lacks it
+
+	cmd     *exec.Cmd
+	client  *plugin.Client
+	cc      *grpc.ClientConn
+	sockets string
+}
+
+// socketDirectory is the variable in which go-plugin tells a child where its socket belongs. A child that is killed does
+// not remove it.
+const socketDirectory = "PLUGIN_UNIX_SOCKET_DIR"
+
+// Connect implements Target. The program outlives the call.
+func (c *Child) Connect(ctx context.Context) (grpc.ClientConnInterface, error) {
+	if c.cc != nil {
+		return c.cc, nil
+	}
+	if c.sockets == "" {
+		var err error
+		if c.sockets, err = os.MkdirTemp("", "rhyzome-conformance-"); err != nil {
+			return nil, err
+		}
+	}
+	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.Path, c.Args...)
+	c.cmd.Env = []string{socketDirectory + "=" + c.sockets} // go-plugin adds this process's
+	c.client = plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig: handshake.Config(), VersionedPlugins: handshake.Plugins(nil),
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		Cmd:              c.cmd, AutoMTLS: c.AutoMTLS, StartTimeout: startTimeout,
+		Logger: hclog.NewNullLogger(), Stderr: c.Stderr,
+	})
+	protocol, err := c.client.Client()
+	if err == nil {
+		err = protocol.Ping() // Client is content with an address where nobody answers
+	}
+	if err != nil {
+		c.client.Kill()
+		return nil, fmt.Errorf("%s does not serve: %w", c.Path, err)
+	}
+	served, ok := protocol.(*plugin.GRPCClient)
+	if !ok {
+		c.client.Kill()
+		return nil, fmt.Errorf("%s speaks %T, not gRPC", c.Path, protocol)
+	}
+	c.cc = served.Conn
+	return c.cc, nil
+}
+
+// Restart implements Target, with SIGKILL.
+func (c *Child) Restart(ctx context.Context) error {
+	if c.cc != nil {
+		if err := c.cmd.Process.Kill(); err != nil {
+			return err
+		}
+		c.forget()
+	}
+	_, err := c.Connect(ctx)
+	return err
+}
+
+// Close implements Target.
+func (c *Child) Close() error {
+	if c.cc != nil {
+		c.forget()
+	}
+	sockets := c.sockets
+	c.sockets = ""
+	return os.RemoveAll(sockets)
+}
+
+// Way implements Target.
+func (c *Child) Way() Way { return Way{Kind: "child", Digest: digestOf(c.Path)} }
+
+// forget waits for the process to end; go-plugin ends it, if nobody has.
+func (c *Child) forget() {
+	c.client.Kill()
+	c.cc = nil
+}

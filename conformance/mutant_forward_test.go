@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+
+	"github.com/rhyzome/rhyzome/sdk/fault"
+	"github.com/rhyzome/rhyzome/sdk/memory"
+	"github.com/rhyzome/rhyzome/sdk/provider"
+)
+
+func forwardMutants() []mutant {
+	return []mutant{
+		{name: "gives a port twice", caught: "FORWARD-CONFLICT-001",
+			provider: func(p *memory.Provider) provider.Provider { return sharesPorts{broken{p}} }},
+		{name: "forwards to anywhere", caught: "FORWARD-TARGET-001",
+			provider: func(p *memory.Provider) provider.Provider { return &opensAll{broken: broken{p}} }},
+	}
+}
+
+// sharesPorts does not look who has a port.
+type sharesPorts struct{ broken }
+
+func (m sharesPorts) ApplyForward(ctx context.Context, s provider.ForwardSpec, progress provider.Progress) (provider.Forward, error) {
+	f, err := m.Provider.ApplyForward(ctx, s, progress)
+	if fault.ReasonOf(err) == fault.ForeignConflict {
+		s.PortMin, s.PortMax = 1, 1
+		return m.Provider.ApplyForward(ctx, s, progress)
+	}
+	return f, err
+}
+
+// opensAll does not look where a forward leads.
+type opensAll struct {
+	broken
+	mu     sync.Mutex
+	inside map[string]netip.Addr // an address of each network
+}
+
+func (m *opensAll) ApplyNetwork(ctx context.Context, s provider.NetworkSpec, progress provider.Progress) (provider.Network, error) {
+	m.mu.Lock()
+	if m.inside == nil {
+		m.inside = map[string]netip.Addr{}
+	}
+	m.inside[s.ID] = s.Subnets[0].Gateway
+	m.mu.Unlock()
+	return m.Provider.ApplyNetwork(ctx, s, progress)
+}
+
+func (m *opensAll) ApplyForward(ctx context.Context, s provider.ForwardSpec, progress provider.Progress) (provider.Forward, error) {
+	m.mu.Lock()
+	s.TargetAddress = m.inside[s.NetworkID]
+	m.mu.Unlock()
+	return m.Provider.ApplyForward(ctx, s, progress)
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package core
+
+import "time"
+
+// CA is the cloud's certificate authority, and how far its rotation is.
+type CA struct {
+	Phase     CAPhase      `json:"phase" enum:"steady,spreading,switched" description:"steady: one root, which signs. spreading: a new root is given to everybody, the old one signs. switched: the new one signs, the old one is still trusted."`
+	Roots     []CARoot     `json:"roots" nullable:"false" description:"What is trusted; the first one signs."`
+	Providers []CAProvider `json:"providers" nullable:"false" description:"Providers with a certificate, and whether each is ready for the next step of the rotation."`
+}
+
+// CAPhase of a rotation.
+type CAPhase string
+
+// The phases of a rotation.
+const (
+	CASteady    CAPhase = "steady"
+	CASpreading CAPhase = "spreading"
+	CASwitched  CAPhase = "switched"
+)
+
+// CARoot is a root that is trusted.
+type CARoot struct {
+	Fingerprint string    `json:"fingerprint" description:"SHA256: and the hash of the certificate in base64."`
+	Certificate string    `json:"certificate" description:"PEM."`
+	NotBefore   time.Time `json:"not_before"`
+	NotAfter    time.Time `json:"not_after"`
+}
+
+// CAProvider is how far one provider is.
+type CAProvider struct {
+	ID    string        `json:"id"`
+	Name  string        `json:"name"`
+	State ProviderState `json:"state" enum:"joining,ready,degraded,draining,unreachable,revoked"`
+	Ready bool          `json:"ready" description:"While spreading: it trusts the new root. While switched: the new root signed its certificate. While steady: nothing is left of an older root."`
+}
+
+// ProviderCertificate is the last certificate that was signed for a provider.
+type ProviderCertificate struct {
+	Serial string   `json:"serial" description:"Hexadecimal."`
+	Issuer string   `json:"issuer" description:"Fingerprint of the root that signed it."`
+	Roots  []string `json:"roots" nullable:"false" description:"Fingerprints of the roots that came with it."`
+	InUse  bool     `json:"in_use" description:"The provider has shown it, so it has the roots too."`
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package local keeps the providers that the core runs itself: it copies their binaries below the state directory,
+// starts them with the core, and removes what is theirs when they are deleted.
+package local
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/rhyzome/rhyzome/core"
+	"github.com/rhyzome/rhyzome/core/pluginhost"
+	"github.com/rhyzome/rhyzome/sdk/fault"
+)
+
+// Registrar makes the rows of local providers. core/pki implements it.
+type Registrar interface {
+	AddLocal(ctx context.Context, id, name string, local core.LocalProvider) (core.Provider, error)
+}
+
+// Keeper runs a child until ctx ends or its provider is deleted. core/pluginhost implements it.
+type Keeper interface {
+	KeepChild(ctx context.Context, p core.Provider, c pluginhost.Child) error
+}
+
+// Options of Providers.
+type Options struct {
+	Dir       string // for the binaries; made if it does not exist
+	Store     core.Store
+	Registrar Registrar
+	Keeper    Keeper
+	NewID     core.NewID
+	Log       *slog.Logger
+}
+
+// Providers are the local providers.
+type Providers struct {
+	Options
+	running sync.WaitGroup
+
+	mu  sync.Mutex      // held while one is added
+	ctx context.Context // of Run; nil before it
+}
+
+// New returns the providers; Run starts them.
+func New(o Options) *Providers { return &Providers{Options: o} }
+
+// Run starts every local provider, and those that are added, until ctx ends. It returns when their processes are gone.
+func (l *Providers) Run(ctx context.Context) error {
+	defer l.running.Wait()
+	if err := l.begin(ctx); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	l.mu.Lock()
+	defer l.mu.Unlock() // who holds it may be starting another
+	l.ctx = nil
+	return nil
+}
+
+// begin starts what there is. Nothing can be added meanwhile: it would be swept away, or not started.
+func (l *Providers) begin(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rows, err := l.rows(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.sweep(rows); err != nil {
+		return err
+	}
+	l.ctx = ctx
+	for _, p := range rows {
+		l.start(p)
+	}
+	return nil
+}
+
+// rows returns the local providers that were not deleted.
+func (l *Providers) rows(ctx context.Context) (rows []core.Provider, err error) {
+	err = l.Store.View(ctx, func(tx core.Tx) error {
+		all, err := core.All(tx.Providers(), core.Query{}, func(p core.Provider) string { return p.ID })
+		rows = nil
+		for _, p := range all {
+			if p.Local != nil && p.Status.State != core.ProviderRevoked {
+				rows = append(rows, p)
+			}
+		}
+		return err
+	})
+	return rows, err
+}
+
+// sweep removes the binaries of providers that were deleted, and of those whose adding was cut off.
+func (l *Providers) sweep(rows []core.Provider) error {
+	live := map[string]bool{}
+	for _, p := range rows {
+		live[p.ID] = true
+	}
+	entries, err := os.ReadDir(l.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if !live[e.Name()] {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(l.Dir, e.Name())))
+		}
+	}
+	return err
+}
+
+// start keeps a provider running. l.mu is held; before Run nothing is started.
+func (l *Providers) start(p core.Provider) {
+	ctx := l.ctx
+	if ctx == nil {
+		return
+	}
+	l.running.Go(func() {
+		config, err := readConfig(filepath.Join(l.Dir, p.ID))
+		if err == nil {
+			err = l.Keeper.KeepChild(ctx, p, pluginhost.Child{
+				Path: l.binary(p.ID, p.Local.SHA256), SHA256: p.Local.SHA256, UID: p.Local.UID, Config: config,
+			})
+		}
+		switch fault.ReasonOf(err) {
+		case "":
+		case fault.ProviderRevoked, fault.UnknownResource:
+			if err := os.RemoveAll(filepath.Join(l.Dir, p.ID)); err != nil {
+				l.Log.Error("cannot remove the binary of a deleted provider", "provider", p.Name, "error", err)
+			}
+		default:
+			l.Log.Error("a local provider does not run", "provider", p.Name, "error", err)
+		}
+	})
+}
+
+func (l *Providers) binary(id, sum string) string { return filepath.Join(l.Dir, id, sum) }

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package pluginhost
+
+import "os/exec"
+
+// confine does nothing: elsewhere a child outlives a core that was killed, and runs as the core's user.
+func confine(*exec.Cmd, int) {}
+
+// killGroup does nothing: elsewhere the child is in the core's process group.
+func killGroup(*exec.Cmd) {}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/rhyzome/rhyzome/core"
+	"github.com/rhyzome/rhyzome/sdk/fault"
+)
+
+func (a *api) providers() {
+	const tag, all, one = "providers", "/v1/providers", "/v1/providers/{provider}"
+
+	add(a, route{
+		method: http.MethodPost, path: all + ":token", id: "createProviderToken", tag: tag, title: "Create a provider and its join token",
+		about:  "The token admits one provider, once, and is shown only here.",
+		status: http.StatusCreated, faults: []fault.Reason{fault.NameTaken},
+	}, func(ctx context.Context, in core.NewToken) (joining, error) {
+		p, token, err := a.Providers.CreateToken(ctx, in)
+		return joining{Provider: p, Token: token}, err
+	})
+
+	add(a, route{
+		method: http.MethodPost, path: all, id: "addLocalProvider", tag: tag, title: "Add a provider that the core runs",
+		about: "The binary is copied, checked before each start, and runs as a user of its own where the core is root. It is " +
+			"started again when it ends, and with the core.",
+		status: http.StatusCreated, faults: []fault.Reason{fault.NameTaken},
+	}, func(ctx context.Context, in newLocal) (core.Provider, error) {
+		var config json.RawMessage
+		if in.Config != nil {
+			text, err := json.Marshal(in.Config)
+			if err != nil {
+				return core.Provider{}, err
+			}
+			config = text
+		}
+		return a.Locals.Add(ctx, in.Name, in.Binary, in.SHA256, config)
+	})
+
+	add(a, route{
+		method: http.MethodGet, path: all, id: "listProviders", tag: tag, title: "List providers", status: http.StatusOK,
+	}, func(ctx context.Context, in Paging) (list[core.Provider], error) {
+		return page(a.Providers.ListProviders(ctx, in.page()))
+	})
+
+	add(a, route{
+		method: http.MethodGet, path: one, id: "getProvider", tag: tag, title: "Get a provider", status: http.StatusOK,
+	}, func(ctx context.Context, in inProvider) (core.Provider, error) {
+		return a.Providers.GetProvider(ctx, in.Provider)
+	})
+
+	add(a, route{
+		method: http.MethodPost, path: one + ":dial", id: "dialProvider", tag: tag, title: "Connect to a provider that listens",
+		about:  "Where only the core can make connections: it keeps one open that the provider uses, to join as well as to attach. An empty address ends that.",
+		status: http.StatusOK, faults: []fault.Reason{fault.BadState},
+	}, func(ctx context.Context, in dialAddress) (core.Provider, error) {
+		return a.Dialling.DialProvider(ctx, in.Provider, in.Address)
+	})
+
+	add(a, route{
+		method: http.MethodDelete, path: one, id: "deleteProvider", tag: tag, title: "Revoke a provider",
+		about:  "Its connection is closed, and its certificate refused from now on.",
+		status: http.StatusNoContent, faults: []fault.Reason{fault.HasChildren},
+	}, func(ctx context.Context, in inProvider) (nothing, error) {
+		return nothing{}, a.Providers.RevokeProvider(ctx, in.Provider)
+	})
+
+	add(a, route{
+		method: http.MethodPost, path: one + ":approve", id: "approveProvider", tag: tag, title: "Approve the key of a provider",
+		about:  "Lets the machine in that redeemed the join token and waits; or, if none waits, says that a contested provider is the right one.",
+		status: http.StatusOK, faults: []fault.Reason{fault.BadState}, optionalBody: true,
+	}, func(ctx context.Context, in approving) (core.Provider, error) {
+		return a.Providers.ApproveProvider(ctx, in.Provider, in.KeyFingerprint)
+	})
+
+	add(a, route{
+		method: http.MethodPost, path: one + ":replace", id: "replaceProvider", tag: tag, title: "Let the contesting machine be the provider",
+		about:  "The machine that has a copy of the provider's certificate takes its place. The one that had it is disconnected and refused from now on.",
+		status: http.StatusOK, faults: []fault.Reason{fault.BadState}, optionalBody: true,
+	}, func(ctx context.Context, in replacement) (core.Provider, error) {
+		return a.Providers.ReplaceProvider(ctx, in.Provider, in.MachineID)
+	})
+}
+
+type inProvider struct {
+	Provider string `path:"provider" json:"-" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$" description:"Id or name of the provider."`
+}
+
+type approving struct {
+	inProvider
+	KeyFingerprint string `json:"key_fingerprint,omitempty" maxLength:"100" description:"Of the key that is approved; another one is refused."`
+}
+
+type replacement struct {
+	inProvider
+	MachineID string `json:"machine_id,omitempty" maxLength:"128" description:"Of the machine that is to take the place; another one is refused."`
+}
+
+type dialAddress struct {
+	inProvider
+	Address string `json:"address" required:"true" maxLength:"300" description:"HOST:PORT where the provider listens; empty for one that dials the core."`
+}
+
+type newLocal struct {
+	Name   string         `json:"name" required:"true" minLength:"1" maxLength:"63" pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$" description:"Of the provider; a DNS label."`
+	Binary string         `json:"binary" required:"true" minLength:"1" maxLength:"4096" description:"Absolute path of the plugin on the core's machine."`
+	SHA256 string         `json:"sha256" required:"true" pattern:"^[0-9a-fA-F]{64}$" description:"Of the binary, in hexadecimal."`
+	Config map[string]any `json:"config,omitempty" description:"The provider's configuration. It is not shown again; faults in it are in the provider's message."`
+}
+
+// joining is a provider that nobody came for yet, and what admits it.
+type joining struct {
+	Provider core.Provider   `json:"provider"`
+	Token    core.FreshToken `json:"token"`
+}
+
+func (j joining) location(string) string { return "/v1/providers/" + j.Provider.ID }

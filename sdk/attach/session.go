@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/rhyzome/rhyzome/sdk/fault"
+)
+
+// Session is the core's end of one attached connection. It ends with the connection: the provider dials again.
+type Session struct {
+	Hello   Hello
+	Welcome Welcome
+
+	conn *liveConn
+	grpc *grpc.ClientConn
+
+	mu      sync.Mutex
+	data    *Session
+	arrived chan struct{} // closed and replaced when a data connection comes
+}
+
+// Accept answers the Hello on a connection whose handshake is done and whose peer is known, and makes it a session.
+// admit decides: a fault is sent as the refusal, and returned. The connection belongs to Accept; after an error it is
+// closed.
+func Accept(conn net.Conn, admit func(Hello) (Welcome, error)) (*Session, error) {
+	s, err := accept(conn, admit)
+	if err != nil {
+		return nil, errors.Join(err, ignoreClosed(conn.Close()))
+	}
+	return s, nil
+}
+
+func accept(conn net.Conn, admit func(Hello) (Welcome, error)) (*Session, error) {
+	if err := conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+		return nil, err
+	}
+	var hello Hello
+	if err := readFrame(conn, &hello); err != nil {
+		return nil, err
+	}
+	welcome, refused := admit(hello)
+	if refused != nil {
+		f := fault.Of(refused)
+		welcome.Error = &Refusal{Reason: f.Reason, Message: f.Message}
+	}
+	if err := writeFrame(conn, welcome); err != nil || refused != nil {
+		return nil, errors.Join(refused, err)
+	}
+	if err := errors.Join(conn.SetDeadline(time.Time{}), setUserTimeout(conn)); err != nil {
+		return nil, err
+	}
+	return newSession(conn, hello, welcome)
+}
+
+func newSession(conn net.Conn, hello Hello, welcome Welcome) (*Session, error) {
+	s := &Session{Hello: hello, Welcome: welcome, conn: newLiveConn(conn), arrived: make(chan struct{})}
+	client, err := newClient(s.conn)
+	if err != nil {
+		return nil, err
+	}
+	s.grpc = client
+	go s.cleanUp()
+	return s, nil
+}
+
+// cleanUp releases what is left when the connection is gone. What the close of a client reports is then of no use.
+func (s *Session) cleanUp() {
+	<-s.conn.done
+	_ = s.grpc.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.data != nil {
+		s.data.Close()
+	}
+}
+
+// Conn returns the gRPC connection to the provider.
+func (s *Session) Conn() grpc.ClientConnInterface { return s.grpc }
+
+// Done is closed when the connection is.
+func (s *Session) Done() <-chan struct{} { return s.conn.done }
+
+// Close ends the session and its data connection. It may be called again.
+func (s *Session) Close() {
+	_ = s.conn.Close() // the peer may have closed it before
+}
+
+// Data returns the gRPC connection for bulk data. It waits until the provider has opened it or ctx ends; ProviderAway
+// if the session ends before.
+func (s *Session) Data(ctx context.Context) (grpc.ClientConnInterface, error) {
+	for {
+		data, arrived := s.currentData()
+		if s.ended() {
+			return nil, fault.New(fault.ProviderAway, "the provider's connection was lost")
+		}
+		if data != nil && !data.ended() {
+			return data.Conn(), nil
+		}
+		select {
+		case <-arrived:
+		case <-s.Done():
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *Session) currentData() (*Session, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data, s.arrived
+}
+
+func (s *Session) ended() bool {
+	select {
+	case <-s.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// SetData gives the session its data connection: an accepted session of ProtocolData whose Hello has the same
+// ProcessID. One that it had before is closed.
+func (s *Session) SetData(data *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended() {
+		data.Close()
+		return
+	}
+	if s.data != nil {
+		s.data.Close()
+	}
+	s.data = data
+	close(s.arrived)
+	s.arrived = make(chan struct{})
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
