@@ -31,7 +31,9 @@ var mayImport = map[string][]string{
 	"sdk/plugin":                     {"sdk/fault", "sdk/provider", "sdk/wire", "sdk/engine", "sdk/handshake", "sdk/attach", "sdk/relay", "proto/..."},
 	"sdk/memory":                     {"sdk/fault", "sdk/provider"},
 	"sdk/client":                     {"sdk/fault"},
-	"conformance":                    {"sdk/fault", "sdk/provider", "sdk/wire", "sdk/engine", "sdk/handshake", "sdk/attach", "proto/..."},
+	"conformance/probe":              {},
+	"conformance/probe/agent":        {"conformance/probe"},
+	"conformance":                    {"conformance/probe", "sdk/fault", "sdk/provider", "sdk/wire", "sdk/engine", "sdk/handshake", "sdk/attach", "proto/..."},
 	"proto/document":                 {"conformance"},
 	"proto/older":                    {},
 	"plugins/libvirt":                {"sdk/fault", "sdk/provider"},
@@ -73,7 +75,7 @@ var mayImport = map[string][]string{
 	"openapi/generate":  {"core/rest", "core/auth", "sdk/fault"},
 	"lab/...":           {"lab/...", "sdk/client", "sdk/fault"},
 	"cmd/rhyzome/cli":   {"sdk/client", "sdk/fault"},
-	"cmd/...":           {"cmd/rhyzome/cli", "core/...", "core", "sdk/...", "lab", "lab/...", "conformance"},
+	"cmd/...":           {"cmd/rhyzome/cli", "core/...", "core", "sdk/...", "lab", "lab/...", "conformance", "conformance/probe/agent"},
 }
 
 func TestArchitecture(t *testing.T) {

@@ -25,19 +25,24 @@ const (
 // Profile is a set of cases.
 type Profile string
 
-// The profiles. Each holds those before it.
+// The profiles.
 const (
 	// Core is what every provider has to do right, whatever stands between it and the core.
 	Core Profile = "core"
 	// Extended is Core, and the faults of a network and of a core that dies: lost, late and repeated calls.
 	Extended Profile = "extended"
+	// Dataplane is apart: what networks do to packets, seen from guests and from the outside. It needs Params.Dataplane.
+	Dataplane Profile = "dataplane"
 )
 
 // Profiles lists them, the smallest first.
-func Profiles() []Profile { return []Profile{Core, Extended} }
+func Profiles() []Profile { return []Profile{Core, Extended, Dataplane} }
 
 // includes reports whether a run of this profile runs the cases of another. Its zero value is Core.
 func (p Profile) includes(other Profile) bool {
+	if p == Dataplane || other == Dataplane {
+		return p == other
+	}
 	return slices.Index(Profiles(), either(p, Core)) >= slices.Index(Profiles(), either(other, Core))
 }
 
@@ -135,5 +140,5 @@ func Cases() []Case {
 	for _, k := range kinds() {
 		all = slices.Concat(all, lostCases(k), staleCases(k))
 	}
-	return slices.Concat(all, streamLostCases(), backendCases())
+	return slices.Concat(all, streamLostCases(), backendCases(), dataplaneCases())
 }

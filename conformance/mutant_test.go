@@ -65,6 +65,9 @@ func TestMutantsAreCaught(t *testing.T) {
 		})
 	}
 	for _, c := range Cases() {
+		if c.Profile == Dataplane {
+			continue // they need packets: plugins/openwrt has liars for them
+		}
 		if got := names[generic(c.ID)]; !slices.Equal(got, c.Catches) {
 			t.Errorf("%s says that it catches %q; the mutants that name it are %q", c.ID, c.Catches, got)
 		}

@@ -41,6 +41,8 @@ type Params struct {
 	Volume   VolumeParams   `yaml:"volume"`
 	Network  NetworkParams  `yaml:"network"`
 	Exec     ExecParams     `yaml:"exec"`
+
+	Dataplane DataplaneParams `yaml:"dataplane"`
 }
 
 // Limits say what a backend cannot do at once. A case that one of them cuts short is reported as limit, never as passed.
@@ -209,6 +211,8 @@ func (p Params) withDefaults() Params {
 	p.Network.IPv4 = either(p.Network.IPv4, netip.MustParsePrefix("10.213.0.0/16"))
 	p.Network.IPv6 = either(p.Network.IPv6, netip.MustParsePrefix("fd72:687a:f0::/48"))
 	p.Network.ForwardPortMin = either(p.Network.ForwardPortMin, 20000)
+	p.Dataplane.Patience = either(p.Dataplane.Patience, 15*time.Second)
+	p.Dataplane.Pause = either(p.Dataplane.Pause, 10*time.Second)
 	return p
 }
 

@@ -95,6 +95,9 @@ func TestLoadParams(t *testing.T) {
 			t.Errorf("%q: %v", content, err)
 		}
 	}
+	if p, err := LoadParams(write(dataplane), ""); err != nil || p.Dataplane.GuestB.Command[0] != "ssh" || p.Dataplane.Pause != time.Second {
+		t.Errorf("%+v, %v", p.Dataplane, err)
+	}
 	if _, err := LoadParams("/nonexistent", ""); err == nil {
 		t.Error("no file, and no error")
 	}

@@ -35,6 +35,8 @@ type Session struct {
 	fence   uint64
 	made    []madeObject
 
+	places *places // where probes run; nil in profiles without packets
+
 	host    provider.Host
 	router  provider.Router
 	pool    provider.Pool
@@ -81,7 +83,12 @@ func (s *Session) begin(ctx context.Context) (err error) {
 		}
 	}
 	if s.description.Offers(wire.ServiceNetwork) {
-		return s.findRouter(ctx)
+		if err := s.findRouter(ctx); err != nil {
+			return err
+		}
+	}
+	if s.runner.Profile == Dataplane {
+		return s.openPlaces(ctx)
 	}
 	return nil
 }
@@ -133,7 +140,7 @@ func (s *Session) end(ctx context.Context) error {
 			return err
 		}
 	}
-	var left []error
+	left := []error{s.closePlaces()}
 	if s.description.Offers(wire.CapabilityImages) && s.image.SHA256 != "" {
 		if err := s.client.DeleteImage(ctx, s.image.SHA256); err != nil {
 			left = append(left, fmt.Errorf("image %s: %w", s.image.SHA256, err))

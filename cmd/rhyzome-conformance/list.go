@@ -34,7 +34,7 @@ func listCommand() *cobra.Command {
 			return table.Flush()
 		},
 	}
-	cmd.Flags().StringVar(&profile, "profile", "", "only the cases that this profile adds: core or extended")
+	cmd.Flags().StringVar(&profile, "profile", "", "only the cases that this profile adds: core, extended or dataplane")
 	cmd.Flags().BoolVar(&wide, "wide", false, "with the contract's sentence, and the broken providers that the case is known to catch")
 	return cmd
 }

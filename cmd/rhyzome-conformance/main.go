@@ -59,6 +59,6 @@ failed, but the run left something behind.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(runCommand(), listCommand(), explainCommand(), verifyCommand(), schemaCommand())
+	root.AddCommand(runCommand(), listCommand(), explainCommand(), verifyCommand(), schemaCommand(), probeCommand())
 	return root
 }

@@ -42,7 +42,7 @@ rhyzome-conformance schema. What the run makes is removed again; nothing that is
 	f.addTo(cmd)
 	cmd.Flags().StringVar(&f.params, "params", "", "YAML file: configuration, limits, hooks, and what may be made")
 	cmd.Flags().StringVar(&f.config, "config", "", "YAML file: the provider's configuration, in place of config in --params")
-	cmd.Flags().StringVar(&f.profile, "profile", string(conformance.Core), "which cases: core, or extended, which holds them too")
+	cmd.Flags().StringVar(&f.profile, "profile", string(conformance.Core), "which cases: core; extended, which holds them too; dataplane, with packets")
 	cmd.Flags().StringVar(&f.run, "run", "", "run only the cases whose id matches this regular expression")
 	cmd.Flags().StringVar(&f.skip, "skip", "", "don't run the cases whose id matches this regular expression")
 	cmd.Flags().StringVar(&f.known, "known-failing", "", "file with a case and a reason a line: their failures are expected, their passing fails")
@@ -113,7 +113,7 @@ func (f flags) prepare(runner *conformance.Runner, scratch string) (err error) {
 		}
 	}
 	if !slices.Contains(conformance.Profiles(), conformance.Profile(f.profile)) {
-		return fmt.Errorf("there is no profile %q: --profile takes core or extended", f.profile)
+		return fmt.Errorf("there is no profile %q: --profile takes core, extended or dataplane", f.profile)
 	}
 	runner.Profile = conformance.Profile(f.profile)
 	if runner.Focus, err = expression(f.run); err != nil {

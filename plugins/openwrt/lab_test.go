@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/rhyzome/rhyzome/conformance"
+	"github.com/rhyzome/rhyzome/conformance/probe/agent"
 	cable "github.com/rhyzome/rhyzome/lab/fabric"
 	lab "github.com/rhyzome/rhyzome/lab/machine"
 	standin "github.com/rhyzome/rhyzome/lab/openwrt"
@@ -33,7 +34,19 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "provider":
+			if len(os.Args) > 2 {
+				lie := os.Args[2]
+				os.Args = os.Args[:2]
+				plugin.Serve(liarCalled(lie))
+				return
+			}
 			plugin.Serve(New())
+			return
+		case "probe":
+			if err := agent.Serve(os.Stdin, os.Stdout); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
 			return
 		case "solicit":
 			os.Exit(solicit(os.Args[2], os.Args[3]))

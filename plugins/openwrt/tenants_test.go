@@ -277,7 +277,7 @@ func TestConformanceOnServices(t *testing.T) {
 	s := newSite(t)
 	before := s.traces()
 	conformance.Test(t, s.child, conformance.Params{
-		Config:  map[string]any{"fabrics": map[string]any{"lab": map[string]any{"trunk": "eth2"}}, "endpoint": map[string]any{"host": routerAddress, "port_min": 51820, "port_max": 51999}},
+		Config:  siteConfig(),
 		Timeout: 2 * time.Minute,
 		Limits:  conformance.Limits{Parallel: 6},
 	})

@@ -32,8 +32,9 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // ForwardService is the capability "forwards", of the service "network": ports of the router's outside that lead to an
-// address of a network. Its verbs are those of every kind: see InstanceService. Flows of other forwards go on when one
-// comes or goes.
+// address of a network. Its verbs are those of every kind: see InstanceService.
+//
+// A forward MUST lead its outside ports to its target and no others, and MUST be shut when nothing is left of it.
 type ForwardServiceClient interface {
 	// ApplyForward opens the ports as the spec says. It is refused as ApplyInstance is, and more. An outside port that a
 	// forward of any network or the router itself uses with the same protocol MUST be refused with ALREADY_EXISTS,
@@ -115,8 +116,9 @@ type ForwardService_ListForwardsClient = grpc.ServerStreamingClient[ListForwards
 // for forward compatibility.
 //
 // ForwardService is the capability "forwards", of the service "network": ports of the router's outside that lead to an
-// address of a network. Its verbs are those of every kind: see InstanceService. Flows of other forwards go on when one
-// comes or goes.
+// address of a network. Its verbs are those of every kind: see InstanceService.
+//
+// A forward MUST lead its outside ports to its target and no others, and MUST be shut when nothing is left of it.
 type ForwardServiceServer interface {
 	// ApplyForward opens the ports as the spec says. It is refused as ApplyInstance is, and more. An outside port that a
 	// forward of any network or the router itself uses with the same protocol MUST be refused with ALREADY_EXISTS,

@@ -27,9 +27,9 @@ type Egress int32
 
 const (
 	Egress_EGRESS_UNSPECIFIED Egress = 0
-	// Nothing of the network leaves the router.
+	// With EGRESS_NONE nothing of the network MUST leave the router.
 	Egress_EGRESS_NONE Egress = 1
-	// Translated behind the router's own address.
+	// With EGRESS_NAT the guests MUST reach the outside by v4, and be seen there with the router's own address.
 	Egress_EGRESS_NAT Egress = 2
 )
 

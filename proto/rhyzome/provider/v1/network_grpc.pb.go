@@ -33,6 +33,11 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // NetworkService is mandatory for the service "network". Its verbs are those of every kind: see InstanceService.
+//
+// What counts is what happens to packets. The guests of a network MUST reach each other and their gateways, v4 and v6. A
+// network MUST NOT reach another one: neither its guests nor its gateways, in no family and no protocol. The outside MUST
+// NOT reach a network's guests, but through its forwards and peers. A change of one object MUST NOT break an established
+// flow of another. Networks MUST go on without the provider's process: flows, leases and names.
 type NetworkServiceClient interface {
 	// ApplyNetwork makes the network as its spec says. It is refused as ApplyInstance is, and:
 	//
@@ -124,6 +129,11 @@ func (c *networkServiceClient) ListRouters(ctx context.Context, in *ListRoutersR
 // for forward compatibility.
 //
 // NetworkService is mandatory for the service "network". Its verbs are those of every kind: see InstanceService.
+//
+// What counts is what happens to packets. The guests of a network MUST reach each other and their gateways, v4 and v6. A
+// network MUST NOT reach another one: neither its guests nor its gateways, in no family and no protocol. The outside MUST
+// NOT reach a network's guests, but through its forwards and peers. A change of one object MUST NOT break an established
+// flow of another. Networks MUST go on without the provider's process: flows, leases and names.
 type NetworkServiceServer interface {
 	// ApplyNetwork makes the network as its spec says. It is refused as ApplyInstance is, and:
 	//
@@ -316,6 +326,11 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // PortService is mandatory for the service "network". A port is the fixed lease and the name of one attachment.
+//
+// A guest MUST get exactly its port's addresses by DHCP, v4 and v6, with the network's gateways as routers. A machine
+// whose MAC no port has MUST get no address, neither by DHCP nor by a prefix to choose one from. The network's resolver
+// MUST answer its ports' names with their addresses, and MUST NOT answer another network's. When nothing is left of a
+// port, its lease and its name MUST be gone from the network, too.
 type PortServiceClient interface {
 	// ApplyPort makes the lease and the name as the spec says. It is refused as ApplyInstance is, and:
 	//
@@ -392,6 +407,11 @@ type PortService_ListPortsClient = grpc.ServerStreamingClient[ListPortsResponse]
 // for forward compatibility.
 //
 // PortService is mandatory for the service "network". A port is the fixed lease and the name of one attachment.
+//
+// A guest MUST get exactly its port's addresses by DHCP, v4 and v6, with the network's gateways as routers. A machine
+// whose MAC no port has MUST get no address, neither by DHCP nor by a prefix to choose one from. The network's resolver
+// MUST answer its ports' names with their addresses, and MUST NOT answer another network's. When nothing is left of a
+// port, its lease and its name MUST be gone from the network, too.
 type PortServiceServer interface {
 	// ApplyPort makes the lease and the name as the spec says. It is refused as ApplyInstance is, and:
 	//

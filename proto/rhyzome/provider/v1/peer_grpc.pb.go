@@ -33,6 +33,10 @@ const (
 //
 // PeerService is the capability "peers": remote WireGuard endpoints admitted to a network. Its verbs are those of every
 // kind: see InstanceService. Adding or removing one peer MUST NOT disturb the sessions of the others.
+//
+// A peer MUST reach its network's guests and resolver through the tunnel, v4 and v6, and no other network. Who holds no
+// admitted peer's key MUST NOT come in, and a peer MUST NOT come in with an address that is not its own. When nothing is
+// left of a peer, its session MUST have ended, too.
 type PeerServiceClient interface {
 	// ApplyPeer admits the peer as the spec says. It is refused as ApplyInstance is, and:
 	//
@@ -111,6 +115,10 @@ type PeerService_ListPeersClient = grpc.ServerStreamingClient[ListPeersResponse]
 //
 // PeerService is the capability "peers": remote WireGuard endpoints admitted to a network. Its verbs are those of every
 // kind: see InstanceService. Adding or removing one peer MUST NOT disturb the sessions of the others.
+//
+// A peer MUST reach its network's guests and resolver through the tunnel, v4 and v6, and no other network. Who holds no
+// admitted peer's key MUST NOT come in, and a peer MUST NOT come in with an address that is not its own. When nothing is
+// left of a peer, its session MUST have ended, too.
 type PeerServiceServer interface {
 	// ApplyPeer admits the peer as the spec says. It is refused as ApplyInstance is, and:
 	//
