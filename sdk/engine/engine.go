@@ -11,11 +11,11 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/grpc"
 
 	pb "github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1"
@@ -28,7 +28,7 @@ import (
 type Options struct {
 	Logger       *slog.Logger     // nil for slog.Default()
 	Now          func() time.Time // nil for time.Now
-	NewID        func() string    // makes the process id; nil for random UUIDs
+	NewID        func() string    // makes the process id; nil for random ones
 	PollInterval time.Duration    // between two looks at the backend, for objects without events, capacity and health; 0 for 5 s
 	AnswerWithin time.Duration    // how long Apply and Delete wait for their work before they answer; 0 for 1 s
 }
@@ -41,7 +41,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.NewID == nil {
-		o.NewID = uuid.NewString
+		o.NewID = rand.Text
 	}
 	if o.PollInterval == 0 {
 		o.PollInterval = 5 * time.Second

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/rhyzome/rhyzome/sdk/fault"
 	"github.com/rhyzome/rhyzome/sdk/provider"
 )
@@ -26,6 +24,9 @@ const (
 	maxMTU     = 65535
 	maxPort    = 65535 // of TCP and UDP
 )
+
+// canonicalUUID is the form that every id has (RFC 9562, 4).
+var canonicalUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
@@ -53,8 +54,7 @@ func validateID(id string) []*fault.Error {
 }
 
 func (f *faults) id(field, id string) {
-	parsed, err := uuid.Parse(id)
-	f.add(err == nil && parsed.String() == id, field, "must be a UUID in its usual lower-case form")
+	f.add(canonicalUUID.MatchString(id), field, "must be a UUID in its usual lower-case form")
 }
 
 func (f *faults) label(field, name string) {

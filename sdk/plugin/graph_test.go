@@ -29,7 +29,6 @@ var compiled = map[string]string{
 	"golang.org/x/text":                     "grpc",
 	"golang.org/x/sync":                     "streams to several cores",
 	"golang.org/x/term":                     "the prompt for the token",
-	"github.com/google/uuid":                "ids in commands",
 	"github.com/santhosh-tekuri/jsonschema": "the provider's configuration",
 	"gopkg.in/yaml.v3":                      "the provider's configuration file",
 	"github.com/spf13/cobra":                "the provider's command line",
