@@ -24,7 +24,8 @@ var mayImport = map[string][]string{
 	// the public side
 	"sdk/provider":                   {"sdk/fault"},
 	"sdk/wire":                       {"sdk/fault", "sdk/provider", "proto/..."},
-	"sdk/engine":                     {"sdk/fault", "sdk/provider", "sdk/wire", "proto/..."},
+	"sdk/schema":                     {"sdk/fault"},
+	"sdk/engine":                     {"sdk/fault", "sdk/provider", "sdk/wire", "sdk/schema", "proto/..."},
 	"sdk/handshake":                  {"sdk/fault", "sdk/provider", "sdk/wire", "sdk/engine", "proto/..."},
 	"sdk/attach":                     {"sdk/fault", "proto/..."},
 	"sdk/relay":                      {"sdk/handshake", "sdk/attach"},
@@ -66,7 +67,7 @@ var mayImport = map[string][]string{
 	"core/store/storetest": {"core", "sdk/fault"},
 	"core/pki":             {"core", "sdk/fault", "sdk/attach"},
 	"core/pluginhost":      {"core", "core/pki", "sdk/fault", "sdk/provider", "sdk/wire", "sdk/handshake", "sdk/attach", "proto/..."},
-	"core/local":           {"core", "core/pluginhost", "sdk/fault"},
+	"core/local":           {"core", "core/pluginhost", "sdk/fault", "sdk/schema"},
 	"core/rest":            {"core", "core/auth", "sdk/fault"},
 	"core/rest/resttest":   {"core", "core/rest", "sdk/fault"},
 

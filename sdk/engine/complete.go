@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/rhyzome/rhyzome/sdk/provider"
+	"github.com/rhyzome/rhyzome/sdk/schema"
 )
 
 // part is an interface that a provider may offer, and those without which it is of no use.
@@ -79,8 +80,8 @@ func checkDescription(d provider.Description) (wrong []error) {
 		return append(wrong, errors.New("it describes itself without a configuration schema; one that allows nothing is "+
 			`{"type": "object", "additionalProperties": false}`))
 	}
-	if _, err := compile(d.ConfigSchema); err != nil {
-		wrong = append(wrong, fmt.Errorf("its configuration schema is not valid: %w", err))
+	if _, err := schema.Compile(d.ConfigSchema); err != nil {
+		wrong = append(wrong, err)
 	}
 	return wrong
 }

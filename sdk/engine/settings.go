@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/rhyzome/rhyzome/sdk/fault"
+	"github.com/rhyzome/rhyzome/sdk/schema"
 	"github.com/rhyzome/rhyzome/sdk/wire"
 )
 
@@ -45,6 +46,13 @@ func (s *settings) set(hash [sha256.Size]byte) {
 	s.configure, s.hash = true, hash
 }
 
+// doubt says that the author's Configure failed, and may have installed a part: whatever comes next is given to it.
+func (s *settings) doubt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hash = [sha256.Size]byte{}
+}
+
 // Configure checks the settings against the author's schema, and installs them. The first success makes fenceFloor the
 // floor of all fences.
 func (e *Engine) Configure(ctx context.Context, config string, secrets map[string][]byte, fenceFloor uint64) error {
@@ -58,13 +66,18 @@ func (e *Engine) Configure(ctx context.Context, config string, secrets map[strin
 	if e.settings.same(hash) {
 		return nil
 	}
-	if err := checkSchema(e.description.ConfigSchema, whole); err != nil {
+	said, err := schema.Compile(e.description.ConfigSchema)
+	if err != nil {
+		return err
+	}
+	if err := said.Check(whole); err != nil {
 		return err
 	}
 	_, err = read(ctx, e, "configure", wire.CallTimeout, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, e.author.Configure(ctx, whole)
 	})
 	if err != nil {
+		e.settings.doubt()
 		return err
 	}
 	if !e.settings.installed() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package schema
 
 import (
 	"bytes"
@@ -15,25 +15,18 @@ import (
 	"github.com/rhyzome/rhyzome/sdk/fault"
 )
 
-// schemaURL names the author's schema. It is never fetched.
-const schemaURL = "rhyzome:config"
-
-// checkSchema reports everything that the author's schema says against a configuration. No message repeats a value: it
+// Check reports everything that the schema says against a configuration, by JSON pointer. No message repeats a value: it
 // may be a secret.
-func checkSchema(schema, config json.RawMessage) error {
-	if len(schema) == 0 {
+func (s *Schema) Check(config json.RawMessage) error {
+	if s.compiled == nil {
 		return nil
-	}
-	compiled, err := compile(schema)
-	if err != nil {
-		return &fault.Error{Code: fault.Internal, Reason: fault.Bug, Message: "the provider's configuration schema is not valid: " + err.Error(), Err: err}
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(config))
 	if err != nil {
 		return fault.Invalid("", "the configuration must be one JSON object")
 	}
 	var invalid *jsonschema.ValidationError
-	switch err := compiled.Validate(value); {
+	switch err := s.compiled.Validate(value); {
 	case err == nil:
 		return nil
 	case errors.As(err, &invalid):
@@ -41,27 +34,6 @@ func checkSchema(schema, config json.RawMessage) error {
 	default:
 		return err
 	}
-}
-
-func compile(schema json.RawMessage) (*jsonschema.Schema, error) {
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
-	if err != nil {
-		return nil, err
-	}
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	c.UseLoader(nothing{})
-	if err := c.AddResource(schemaURL, document); err != nil {
-		return nil, err
-	}
-	return c.Compile(schemaURL)
-}
-
-// nothing refuses every reference to the outside.
-type nothing struct{}
-
-func (nothing) Load(url string) (any, error) {
-	return nil, fmt.Errorf("the reference %q leaves the schema", url)
 }
 
 // violations collects the leaves: what is wrong, not what is therefore wrong.
@@ -73,15 +45,15 @@ func violations(e *jsonschema.ValidationError) []*fault.Error {
 	if len(e.Causes) > 0 {
 		return all
 	}
-	at := pointer(e.InstanceLocation)
+	at := Pointer(e.InstanceLocation...)
 	switch k := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
 		for _, p := range k.Properties {
-			all = append(all, fault.Invalid(at+pointer([]string{p}), "is not a known setting"))
+			all = append(all, fault.Invalid(at+Pointer(p), "is not a known setting"))
 		}
 	case *kind.Required:
 		for _, p := range k.Missing {
-			all = append(all, fault.Invalid(at+pointer([]string{p}), "is missing"))
+			all = append(all, fault.Invalid(at+Pointer(p), "is missing"))
 		}
 	default:
 		all = append(all, fault.Invalid(at, "%s", demand(e.ErrorKind)))
@@ -120,7 +92,8 @@ func demand(k jsonschema.ErrorKind) string {
 	return "does not satisfy " + strings.Join(k.KeywordPath(), "/") + " of the schema"
 }
 
-func pointer(tokens []string) string {
+// Pointer is the JSON pointer (RFC 6901) of a value.
+func Pointer(tokens ...string) string {
 	var b strings.Builder
 	for _, t := range tokens {
 		b.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(t))
