@@ -48,6 +48,8 @@ type Observer interface {
 	Observed(ctx context.Context, providerID string, c Change) error
 	// Seen is called with each heartbeat and status.
 	Seen(ctx context.Context, providerID string, state ProviderState, message string) error
+	// Refused is called when the provider does not take its configuration; faults lists the fields that it names.
+	Refused(ctx context.Context, providerID, message string, faults []ProblemField) error
 	// Detached is called when the connection is gone or silent.
 	Detached(ctx context.Context, providerID, why string) error
 }

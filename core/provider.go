@@ -18,6 +18,8 @@ type LocalProvider struct {
 	Binary string `json:"binary" description:"Where it was copied from, on the core's machine."`
 	SHA256 string `json:"sha256" description:"Of the core's copy, as measured before each start."`
 	UID    int    `json:"uid" description:"User and group that it runs as, of its own, where the core is root."`
+	// Config is filled in for people; it is kept elsewhere.
+	Config map[string]any `json:"config,omitempty" description:"Its configuration. Secrets, and what its schema does not describe, are masked; everything is while it is not attached."`
 }
 
 // ProviderStatus is what is true.
@@ -42,6 +44,7 @@ type ProviderStatus struct {
 	Approval         *Approval            `json:"approval,omitempty" description:"A machine that redeemed the join token and waits for an operator."`
 	Contested        *Contest             `json:"contested,omitempty" description:"Somebody else tried to be this provider, and an operator has not said yet who is right."`
 	ReplacedMachines []string             `json:"replaced_machines,omitempty" description:"Ids of machines that may not attach any more, since another took their place."`
+	ConfigFaults     []ProblemField       `json:"configuration_faults,omitempty" description:"What it refuses of its configuration, by JSON pointer."`
 	LastError        *LastError           `json:"last_error,omitempty" description:"The last thing that went wrong; it stays when all is well again."`
 	Hosts            []string             `json:"hosts,omitempty" description:"Names of its hosts."`
 	Routers          []string             `json:"routers,omitempty" description:"Names of its routers."`

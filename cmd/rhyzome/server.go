@@ -126,7 +126,7 @@ func serve(ctx context.Context, config serverConfig, dev *devCore) (err error) {
 		Now: now, Log: log, OnAttach: func(string) { runner.Wake() },
 	})
 	locals := local.New(local.Options{
-		Dir: filepath.Join(config.StateDir, "providers"), Store: db, Registrar: authority, Keeper: providers, NewID: newID, Log: log,
+		Dir: filepath.Join(config.StateDir, "providers"), Store: db, Registrar: authority, Keeper: providers, Now: now, NewID: newID, Log: log,
 	})
 	images, err := image.New(ctx, db, filepath.Join(config.StateDir, "images"), now, newID, log)
 	if err != nil {

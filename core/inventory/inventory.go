@@ -79,7 +79,7 @@ func (v *Inventory) attach(tx core.Tx, id string, info core.ProviderInfo) (core.
 	}
 	at := v.now()
 	st := &p.Status
-	st.State, st.Message, st.AttachedAt, st.SeenAt = core.ProviderReady, "", &at, &at
+	st.State, st.Message, st.AttachedAt, st.SeenAt, st.ConfigFaults = core.ProviderReady, "", &at, &at, nil
 	st.Plugin, st.Version, st.MachineID, st.Address = info.Plugin, info.Version, info.MachineID, info.Address
 	st.Way = info.Way
 	st.Services, st.Capabilities = notNil(info.Services), notNil(info.Capabilities)
@@ -103,11 +103,20 @@ func (v *Inventory) Observed(ctx context.Context, providerID string, c core.Chan
 
 // Seen keeps a provider's own condition. Heartbeats that bring no news are written only now and then.
 func (v *Inventory) Seen(ctx context.Context, providerID string, state core.ProviderState, message string) error {
+	return v.seen(ctx, providerID, state, message, nil)
+}
+
+// Refused keeps what a provider has against its configuration, until it attaches.
+func (v *Inventory) Refused(ctx context.Context, providerID, message string, faults []core.ProblemField) error {
+	return v.seen(ctx, providerID, core.ProviderDegraded, message, faults)
+}
+
+func (v *Inventory) seen(ctx context.Context, providerID string, state core.ProviderState, message string, faults []core.ProblemField) error {
 	var news, ready bool
 	look := func(tx core.Tx) (core.Provider, error) {
 		p, err := tx.Providers().Get(providerID)
 		st := p.Status
-		changed := st.State != state || st.Message != message
+		changed := st.State != state || st.Message != message || !slices.Equal(st.ConfigFaults, faults)
 		stale := st.SeenAt == nil || v.now().Sub(*st.SeenAt) >= seenEvery
 		news = st.State != core.ProviderRevoked && (changed || stale)
 		ready = changed && state == core.ProviderReady
@@ -129,7 +138,7 @@ func (v *Inventory) Seen(ctx context.Context, providerID string, state core.Prov
 		if bad := state == core.ProviderDegraded || state == core.ProviderCrashing; bad && p.Status.Message != message {
 			p.Status.LastError = &core.LastError{At: at, Message: message}
 		}
-		p.Status.State, p.Status.Message, p.Status.SeenAt = state, message, &at
+		p.Status.State, p.Status.Message, p.Status.SeenAt, p.Status.ConfigFaults = state, message, &at, faults
 		if err := tx.Providers().Update(p); err != nil || before == state {
 			return err
 		}

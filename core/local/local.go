@@ -5,8 +5,11 @@
 package local
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -23,9 +26,17 @@ type Registrar interface {
 	AddLocal(ctx context.Context, id, name string, local core.LocalProvider) (core.Provider, error)
 }
 
-// Keeper runs a child until ctx ends or its provider is deleted. core/pluginhost implements it.
+// Keeper runs children. core/pluginhost implements it.
 type Keeper interface {
+	// KeepChild runs a child until ctx ends or its provider is deleted.
 	KeepChild(ctx context.Context, p core.Provider, c pluginhost.Child) error
+	// Facts returns what an attached provider says of itself; ProviderAway if it is not attached.
+	Facts(provider string) (pluginhost.Facts, error)
+	// Try starts a child only to ask it what it is.
+	Try(ctx context.Context, c pluginhost.Child) (pluginhost.Facts, error)
+	// Reconfigure gives an attached provider another configuration, and calls keep when it took that; ProviderAway if it is
+	// not attached.
+	Reconfigure(provider string, config json.RawMessage, keep func() error) error
 }
 
 // Options of Providers.
@@ -34,6 +45,7 @@ type Options struct {
 	Store     core.Store
 	Registrar Registrar
 	Keeper    Keeper
+	Now       core.Clock
 	NewID     core.NewID
 	Log       *slog.Logger
 }
@@ -45,10 +57,13 @@ type Providers struct {
 
 	mu  sync.Mutex      // held while one is added
 	ctx context.Context // of Run; nil before it
+
+	changing sync.Mutex
+	changes  map[string]string // what is done to a provider now, by its id
 }
 
 // New returns the providers; Run starts them.
-func New(o Options) *Providers { return &Providers{Options: o} }
+func New(o Options) *Providers { return &Providers{Options: o, changes: map[string]string{}} }
 
 // Run starts every local provider, and those that are added, until ctx ends. It returns when their processes are gone.
 func (l *Providers) Run(ctx context.Context) error {
@@ -121,16 +136,11 @@ func (l *Providers) start(p core.Provider) {
 		return
 	}
 	l.running.Go(func() {
-		config, err := readConfig(filepath.Join(l.Dir, p.ID))
-		if err == nil {
-			err = l.Keeper.KeepChild(ctx, p, pluginhost.Child{
-				Path: l.binary(p.ID, p.Local.SHA256), SHA256: p.Local.SHA256, UID: p.Local.UID, Config: config,
-			})
-		}
+		err := l.Keeper.KeepChild(ctx, p, l.child(p))
 		switch fault.ReasonOf(err) {
 		case "":
 		case fault.ProviderRevoked, fault.UnknownResource:
-			if err := os.RemoveAll(filepath.Join(l.Dir, p.ID)); err != nil {
+			if err := os.RemoveAll(l.home(p)); err != nil {
 				l.Log.Error("cannot remove the binary of a deleted provider", "provider", p.Name, "error", err)
 			}
 		default:
@@ -139,4 +149,44 @@ func (l *Providers) start(p core.Provider) {
 	})
 }
 
-func (l *Providers) binary(id, sum string) string { return filepath.Join(l.Dir, id, sum) }
+// child is what a provider runs.
+func (l *Providers) child(p core.Provider) pluginhost.Child {
+	return pluginhost.Child{
+		Path: filepath.Join(l.home(p), p.Local.SHA256), SHA256: p.Local.SHA256, UID: p.Local.UID,
+		Config: func() (json.RawMessage, error) { return readConfig(l.home(p)) },
+	}
+}
+
+// home is where a provider's binary and configuration lie.
+func (l *Providers) home(p core.Provider) string { return filepath.Join(l.Dir, p.ID) }
+
+// change begins to change a local provider; end must be called. BadState with the way out if it is not one, ResourceBusy
+// if another change is under way.
+func (l *Providers) change(ctx context.Context, provider, what, elsewhere string) (p core.Provider, end func(), err error) {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	err = l.Store.View(ctx, func(tx core.Tx) (err error) {
+		p, err = core.FindProvider(tx, provider)
+		return err
+	})
+	switch {
+	case err != nil:
+		return p, nil, err
+	case p.Status.State == core.ProviderRevoked:
+		return p, nil, fault.New(fault.BadState, "provider %s was deleted", p.Name)
+	case p.Local == nil:
+		return p, nil, fault.New(fault.BadState, "the core does not run provider %s: %s", p.Name, fmt.Sprintf(elsewhere, command(p)))
+	}
+	if other, busy := l.changes[p.ID]; busy {
+		return p, nil, fault.New(fault.ResourceBusy, "provider %s is being %s; wait for the end of that", p.Name, other)
+	}
+	l.changes[p.ID] = what
+	return p, func() {
+		l.changing.Lock()
+		defer l.changing.Unlock()
+		delete(l.changes, p.ID)
+	}, nil
+}
+
+// command is what the plugin of a provider is called on its machine.
+func command(p core.Provider) string { return "rhyzome-" + cmp.Or(p.Status.Plugin, "PLUGIN") }

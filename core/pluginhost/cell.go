@@ -65,9 +65,13 @@ func (c *cell) take(path string) (err error) {
 	return errors.Join(c.own(c.plugin(), 0), os.Chmod(c.plugin(), 0o550))
 }
 
-// command returns the plugin's command, with nothing of the core's environment.
-func (c *cell) command(env []string) *exec.Cmd {
-	cmd := exec.CommandContext(context.Background(), c.plugin()) // it lives until it is told to stop
+// command returns the plugin's command, with nothing of the core's environment. The end of life kills it.
+func (c *cell) command(life context.Context, env []string) *exec.Cmd {
+	cmd := exec.CommandContext(life, c.plugin())
+	cmd.Cancel = func() error {
+		killGroup(cmd)
+		return cmd.Process.Kill()
+	}
 	cmd.Dir = c.home()
 	cmd.Env = append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

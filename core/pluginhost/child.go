@@ -4,31 +4,17 @@ package pluginhost
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-plugin"
 
 	"github.com/rhyzome/rhyzome/core"
 	"github.com/rhyzome/rhyzome/sdk/attach"
 	"github.com/rhyzome/rhyzome/sdk/fault"
-	"github.com/rhyzome/rhyzome/sdk/handshake"
 	"github.com/rhyzome/rhyzome/sdk/wire"
 )
-
-// childEnd is how long a child may take to end when it is told to.
-const childEnd = 5 * time.Second
-
-// childStart is how long a child may take to say that it serves.
-const childStart = 30 * time.Second
 
 // A child that ends soonest, manyLives times in a row, is in a crash loop: it is named, and started rarely.
 const (
@@ -39,11 +25,17 @@ const (
 
 // Child is a program that the core runs as a provider.
 type Child struct {
-	Path   string          // of the plugin
-	SHA256 string          // hexadecimal; empty to start whatever is there
-	UID    int             // user and group that it runs as where the core is root; 0 for the core's own
-	Env    []string        // besides PATH, HOME and TMPDIR
-	Config json.RawMessage // nil for none
+	Path   string   // of the plugin
+	SHA256 string   // hexadecimal; empty to start whatever is there
+	UID    int      // user and group that it runs as where the core is root; 0 for the core's own
+	Env    []string // besides PATH, HOME and TMPDIR
+
+	// Config is asked whenever the child is to be configured; nil for none.
+	Config func() (json.RawMessage, error)
+	// Ready is told when the child is attached and configured, Failed when it refuses its configuration, or ended; nil for
+	// nobody. They must not block.
+	Ready  func()
+	Failed func(error)
 }
 
 // KeepChild runs a child, and starts it again whenever it ended, until ctx ends or the provider is revoked: then the
@@ -104,7 +96,11 @@ func (h *Host) live(ctx context.Context, p core.Provider, c Child) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, errRestart) {
+			continue
+		}
 		h.Log.Error("a provider's process ended", "provider", p.Name, "path", c.Path, "error", err, "last", words)
+		c.failed(fault.New(fault.ProviderAway, "its process ended: %w; its last words: %q", err, words))
 		lived := time.Since(started)
 		pause.Lived(lived)
 		if short++; lived >= soon {
@@ -137,14 +133,15 @@ func (h *Host) runChild(ctx context.Context, p core.Provider, c Child) (words st
 		return "", err
 	}
 	defer func() { err = errors.Join(err, home.close()) }()
-	client, err := c.start(home, last)
+	client, err := c.start(ctx, home, last)
 	if err != nil {
 		return "", err
 	}
 	done := make(chan struct{})
 	s := h.newSession(p, link{
 		client: client.contract, done: done, address: "child", way: core.WayChild,
-		data: func(context.Context) (*wire.Client, error) { return client.contract, nil },
+		data:  func(context.Context) (*wire.Client, error) { return client.contract, nil },
+		ready: c.ready, refused: c.failed,
 		close: sync.OnceFunc(func() {
 			close(done)
 			client.end()
@@ -156,103 +153,14 @@ func (h *Host) runChild(ctx context.Context, p core.Provider, c Child) (words st
 	return "", h.run(ctx, s)
 }
 
-// child is a process that serves.
-type child struct {
-	cmd      *exec.Cmd
-	process  *plugin.Client
-	contract *wire.Client
+func (c Child) failed(err error) {
+	if c.Failed != nil {
+		c.Failed(err)
+	}
 }
 
-// end ends the process, and what it left. What the process started may hold its output open, for which go-plugin would
-// wait for ever: it is killed when the process has had its time.
-func (c child) end() {
-	late := time.AfterFunc(childEnd, func() { killGroup(c.cmd) })
-	c.process.Kill()
-	late.Stop()
-	killGroup(c.cmd)
-}
-
-// start starts the process. It lives until it is told to stop, as a child may finish its work.
-func (c Child) start(home *cell, last *tail) (child, error) {
-	checksum, err := c.checksum()
-	if err != nil {
-		return child{}, err
+func (c Child) ready() {
+	if c.Ready != nil {
+		c.Ready()
 	}
-	if err := home.take(c.Path); err != nil {
-		return child{}, err
-	}
-	started := child{cmd: home.command(c.Env)}
-	started.process = plugin.NewClient(&plugin.ClientConfig{
-		HandshakeConfig: handshake.Config(), VersionedPlugins: handshake.Plugins(nil),
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, GRPCDialOptions: attach.ClientOptions(),
-		Cmd: started.cmd, SkipHostEnv: true, AutoMTLS: true, SecureConfig: checksum, StartTimeout: childStart,
-		Logger: hclog.NewNullLogger(), Stderr: last,
-	})
-	if started.contract, err = dispense(started.process); err != nil {
-		killGroup(started.cmd)
-		started.end()
-		return child{}, err
-	}
-	return started, nil
-}
-
-func dispense(process *plugin.Client) (*wire.Client, error) {
-	protocol, err := process.Client()
-	if err != nil {
-		return nil, err
-	}
-	raw, err := protocol.Dispense(handshake.Name)
-	if err != nil {
-		return nil, err
-	}
-	contract, ok := raw.(*wire.Client)
-	if !ok {
-		return nil, fault.New(fault.VersionMismatch, "the plugin is a %T", raw)
-	}
-	return contract, nil
-}
-
-// checksum returns what go-plugin compares the plugin with; nil for nothing.
-func (c Child) checksum() (*plugin.SecureConfig, error) {
-	if c.SHA256 == "" {
-		return nil, nil
-	}
-	sum, err := hex.DecodeString(c.SHA256)
-	if err != nil || len(sum) != sha256.Size {
-		return nil, fault.Invalid("/sha256", "%q is not a SHA-256 in hexadecimal", c.SHA256)
-	}
-	return &plugin.SecureConfig{Checksum: sum, Hash: sha256.New()}, nil
-}
-
-const maxTail = 4 << 10
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-// Write implements io.Writer.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if extra := len(t.text) - maxTail; extra > 0 {
-		t.text = append(t.text[:0], t.text[extra:]...)
-	}
-	return len(p), nil
-}
-
-// maxWords is how many bytes of a child's last words are shown.
-const maxWords = 500
-
-// words returns the end of what was kept, for one line of a log.
-func (t *tail) words() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := t.text
-	if extra := len(text) - maxWords; extra > 0 {
-		text = text[extra:]
-	}
-	return clean(strings.Join(strings.Fields(string(text)), " "), maxWords)
 }

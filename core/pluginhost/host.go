@@ -33,6 +33,8 @@ type Options struct {
 	OnAttach func(providerID string)
 	// Heartbeat is how often a provider shows that it lives, while there are few; 0 for 2 s.
 	Heartbeat time.Duration
+	// TryWithin is how long a plugin that is tried may take to say what it is; 0 for 20 s.
+	TryWithin time.Duration
 }
 
 // Host implements core.Providers.
@@ -60,6 +62,9 @@ func New(o Options) *Host {
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 2 * time.Second
+	}
+	if o.TryWithin == 0 {
+		o.TryWithin = 20 * time.Second
 	}
 	h := &Host{
 		Options: o, join: newJoinLimit(o.Now), listens: make(chan struct{}, 1), sessions: map[string]*Session{},
@@ -157,6 +162,7 @@ var (
 	errRevoked  = fault.New(fault.ProviderRevoked, "the provider was deleted")
 	errExpired  = errors.New("its certificate expired")
 	errStopping = errors.New("the core stops")
+	errRestart  = errors.New("its process is started anew, as an operator asked")
 )
 
 // run is the life of a session. A newer session of the same provider ends the older, and begins when that has been
@@ -165,23 +171,31 @@ func (h *Host) run(ctx context.Context, s *Session) error {
 	h.enter(s)
 	defer h.leave(s)
 	defer s.link.close()
-	stop := context.AfterFunc(ctx, func() { s.end(errStopping) })
+	stop := context.AfterFunc(ctx, func() { s.end(stopped(ctx)) })
 	defer stop()
 	begun, why := s.live()
 	if ctx.Err() != nil {
-		why = errStopping // whatever came of that first
+		why = stopped(ctx) // whatever came of that first
 	}
 	s.ready.Store(false)
 	if !begun {
 		defer s.rest(ctx)
 	}
 	s.log.Warn("provider detached", "error", why)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	report, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := h.Observer.Detached(ctx, s.provider.ID, why.Error()); err != nil {
+	if err := h.Observer.Detached(report, s.provider.ID, why.Error()); err != nil {
 		s.log.Error("cannot record that a provider is detached", "error", err)
 	}
 	return why
+}
+
+// stopped says why ctx ended: who ended it may have said more than that the core stops.
+func stopped(ctx context.Context) error {
+	if why := context.Cause(ctx); !errors.Is(why, context.Canceled) {
+		return why
+	}
+	return errStopping
 }
 
 func (h *Host) enter(s *Session) {

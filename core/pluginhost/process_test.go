@@ -191,8 +191,10 @@ func TestAChildIsKeptRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	child := pluginhost.Child{
-		Path:   script,
-		Config: json.RawMessage(fmt.Sprintf(`{"state_file": %q, "step_delay_ms": 2000}`, filepath.Join(dir, "backend.json"))),
+		Path: script,
+		Config: func() (json.RawMessage, error) {
+			return json.RawMessage(fmt.Sprintf(`{"state_file": %q, "step_delay_ms": 2000}`, filepath.Join(dir, "backend.json"))), nil
+		},
 	}
 	id, stop := r.keepChild("local", child)
 	r.waitReady(id)

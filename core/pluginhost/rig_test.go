@@ -108,6 +108,10 @@ func (b *book) Seen(_ context.Context, id string, state core.ProviderState, mess
 	return b.add("seen %s %s %s", id, state, message)
 }
 
+func (b *book) Refused(_ context.Context, id, message string, faults []core.ProblemField) error {
+	return b.add("seen %s %s %s %v", id, core.ProviderDegraded, message, faults)
+}
+
 func (b *book) Detached(_ context.Context, id, why string) error {
 	return b.add("detached %s: %s", id, why)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 	"github.com/rhyzome/rhyzome/sdk/wire"
 )
 
-// configureAgain is how long a provider is left alone that refused its configuration, or with which nothing could be begun.
-const configureAgain = 5 * time.Second
+// noConfig is the core's part of the configuration of a provider that has all of it itself.
+func noConfig() (json.RawMessage, error) { return json.RawMessage("{}"), nil }
 
 // link is how a provider is reached.
 type link struct {
@@ -28,6 +29,8 @@ type link struct {
 	addData func(*attach.Session)           // of an attached provider
 	renew   func(ctx context.Context) error // its certificate, now; nil where it has none
 	check   func(ctx context.Context) error // that its certificate is in force; nil where it has none
+	ready   func()                          // is told when the provider gets work; nil for nobody
+	refused func(error)                     // is told when it refuses its configuration; nil for nobody
 	done    <-chan struct{}                 // closed when the connection is lost
 	close   func()
 	address string
@@ -42,9 +45,12 @@ type Session struct {
 	host      *Host
 	provider  core.Provider
 	link      link
-	config    json.RawMessage // on top of the provider's own
 	heartbeat time.Duration
 	log       *slog.Logger
+
+	settling sync.Mutex                      // held while the provider is configured
+	config   func() (json.RawMessage, error) // on top of the provider's own
+	settled  chan struct{}                   // it took another one while it refused this
 
 	ctx     context.Context // ends with the session; its cause says why
 	cancel  context.CancelCauseFunc
@@ -53,6 +59,7 @@ type Session struct {
 	ready   atomic.Bool
 
 	described wire.Description // written before ready
+	known     atomic.Pointer[wire.Description]
 	waiters   waiters
 
 	// As last told to the observer; used by the session's goroutine alone.
@@ -64,7 +71,7 @@ type Session struct {
 func (h *Host) newSession(p core.Provider, l link) *Session {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Session{
-		host: h, provider: p, link: l, config: json.RawMessage("{}"), heartbeat: h.heartbeat(),
+		host: h, provider: p, link: l, config: noConfig, settled: make(chan struct{}, 1), heartbeat: h.heartbeat(),
 		log: h.Log.With("provider", p.Name, "address", l.address),
 		ctx: ctx, cancel: cancel, gone: make(chan struct{}), waiters: newWaiters(), state: core.ProviderReady,
 	}
@@ -123,19 +130,8 @@ func (s *Session) attach() error {
 	if err := s.restrict(); err != nil {
 		return err
 	}
-	for {
-		err := s.configure()
-		if err == nil || s.ctx.Err() != nil || fault.ReasonOf(err) == fault.ProviderAway {
-			return err
-		}
-		s.log.Error("the provider refuses its configuration", "error", err)
-		s.seen(core.ProviderDegraded, "configuration: "+err.Error())
-		select {
-		case <-time.After(configureAgain):
-		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
-		}
-	}
+	s.known.Store(&s.described)
+	return s.settle()
 }
 
 // admitted reports whether the provider's join token admits it for a service.
@@ -156,23 +152,6 @@ func (s *Session) restrict() error {
 		s.log.Warn("the provider offers more than it was admitted for", "offers", offered, "admitted", admitted)
 	}
 	return nil
-}
-
-// configure tells the provider its settings and the lowest fence that it may accept.
-func (s *Session) configure() error {
-	var floor uint64
-	err := s.host.Store.View(s.ctx, func(tx core.Tx) (err error) {
-		floor, err = tx.Fence()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	warnings, err := s.link.client.Configure(s.ctx, s.provider.Generation, s.config, floor)
-	for _, w := range warnings {
-		s.log.Warn("configuration", "warning", clean(w, maxText))
-	}
-	return s.fault(err)
 }
 
 // seen tells the observer how the provider is.

@@ -129,6 +129,9 @@ func (w *watcher) complete() error {
 	w.ready.Store(true)
 	w.log.Info("provider attached", "plugin", w.described.Name, "version", w.described.Version)
 	w.host.OnAttach(w.provider.ID)
+	if w.link.ready != nil {
+		w.link.ready()
+	}
 	go w.renewStale()
 	return nil
 }

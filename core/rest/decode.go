@@ -138,7 +138,7 @@ func (c *check) checkBody(r *http.Request) ([]*fault.Error, error) {
 	if err != nil {
 		return nil, err
 	}
-	faults := append(unstorable("", document), violations("", c.body.Validate(document))...)
+	faults := append(unstorable("", stored(c.body, document)), violations("", c.body.Validate(document))...)
 	if len(faults) > 0 {
 		return faults, nil
 	}

@@ -3,9 +3,12 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"github.com/swaggest/jsonschema-go"
 
 	"github.com/rhyzome/rhyzome/core"
 	"github.com/rhyzome/rhyzome/sdk/fault"
@@ -29,15 +32,7 @@ func (a *api) providers() {
 			"started again when it ends, and with the core.",
 		status: http.StatusCreated, faults: []fault.Reason{fault.NameTaken},
 	}, func(ctx context.Context, in newLocal) (core.Provider, error) {
-		var config json.RawMessage
-		if in.Config != nil {
-			text, err := json.Marshal(in.Config)
-			if err != nil {
-				return core.Provider{}, err
-			}
-			config = text
-		}
-		return a.Locals.Add(ctx, in.Name, in.Binary, in.SHA256, config)
+		return a.Locals.Add(ctx, in.Name, in.Binary, in.SHA256, json.RawMessage(in.Config))
 	})
 
 	add(a, route{
@@ -49,7 +44,20 @@ func (a *api) providers() {
 	add(a, route{
 		method: http.MethodGet, path: one, id: "getProvider", tag: tag, title: "Get a provider", status: http.StatusOK,
 	}, func(ctx context.Context, in inProvider) (core.Provider, error) {
-		return a.Providers.GetProvider(ctx, in.Provider)
+		p, err := a.Providers.GetProvider(ctx, in.Provider)
+		if err != nil {
+			return p, err
+		}
+		return a.Locals.Show(p)
+	})
+
+	add(a, route{
+		method: http.MethodPost, path: one + ":configure", id: "configureProvider", tag: tag, title: "Change the configuration of a provider that the core runs",
+		about: "It is held against the schema that the provider serves, then given to the provider, and kept if that takes it; " +
+			"else the one from before stays. A provider on another machine has its configuration there.",
+		status: http.StatusOK, faults: []fault.Reason{fault.BadState, fault.ETagMismatch, fault.ProviderAway, fault.BackendDenied},
+	}, func(ctx context.Context, in configuring) (core.ConfigPlan, error) {
+		return a.Locals.Configure(ctx, in.Provider, core.Configuration{Config: in.Config, Generation: in.Generation, DryRun: in.DryRun})
 	})
 
 	add(a, route{
@@ -105,10 +113,37 @@ type dialAddress struct {
 }
 
 type newLocal struct {
-	Name   string         `json:"name" required:"true" minLength:"1" maxLength:"63" pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$" description:"Of the provider; a DNS label."`
-	Binary string         `json:"binary" required:"true" minLength:"1" maxLength:"4096" description:"Absolute path of the plugin on the core's machine."`
-	SHA256 string         `json:"sha256" required:"true" pattern:"^[0-9a-fA-F]{64}$" description:"Of the binary, in hexadecimal."`
-	Config map[string]any `json:"config,omitempty" description:"The provider's configuration. It is not shown again; faults in it are in the provider's message."`
+	Name   string   `json:"name" required:"true" minLength:"1" maxLength:"63" pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$" description:"Of the provider; a DNS label."`
+	Binary string   `json:"binary" required:"true" minLength:"1" maxLength:"4096" description:"Absolute path of the plugin on the core's machine."`
+	SHA256 string   `json:"sha256" required:"true" pattern:"^[0-9a-fA-F]{64}$" description:"Of the binary, in hexadecimal."`
+	Config settings `json:"config,omitempty" description:"The provider's configuration. Faults in it are in the provider's status."`
+}
+
+type configuring struct {
+	inProvider
+	Config     settings `json:"config" required:"true" description:"The whole configuration, in the place of the one that there is."`
+	Generation int64    `json:"generation,omitempty" minimum:"0" description:"Of the plan that is to be applied; if the configuration was changed since, it is refused."`
+	DryRun     bool     `json:"dry_run,omitempty" description:"Make the plan, and change nothing."`
+}
+
+// settings are a JSON object that only a provider reads.
+type settings json.RawMessage
+
+// UnmarshalJSON implements json.Unmarshaler: the numbers stay as they are written.
+func (s *settings) UnmarshalJSON(text []byte) error {
+	*s = bytes.Clone(text)
+	return nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s settings) MarshalJSON() ([]byte, error) { return json.RawMessage(s).MarshalJSON() }
+
+// PrepareJSONSchema implements jsonschema.Preparer.
+func (settings) PrepareJSONSchema(schema *jsonschema.Schema) error {
+	*schema = jsonschema.Schema{}
+	schema.AddType(jsonschema.Object)
+	schema.WithAdditionalProperties(jsonschema.SchemaOrBool{TypeBoolean: new(true)})
+	return nil
 }
 
 // joining is a provider that nobody came for yet, and what admits it.

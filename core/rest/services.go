@@ -126,6 +126,11 @@ type Locals interface {
 	// Add copies a binary of the core's machine and runs it as a provider, with a configuration that is not shown again.
 	// InvalidField when it is not the one with that SHA-256.
 	Add(ctx context.Context, name, binary, sha256 string, config json.RawMessage) (core.Provider, error)
+	// Show adds the configuration, without secrets, to a local provider.
+	Show(p core.Provider) (core.Provider, error)
+	// Configure plans another configuration of a local provider, and applies it: InvalidField for everything that is wrong,
+	// below /config; BadState for a provider that the core does not run; ETagMismatch if it was changed since the plan.
+	Configure(ctx context.Context, provider string, req core.Configuration) (core.ConfigPlan, error)
 }
 
 // Operations is implemented by core/operation.

@@ -122,6 +122,24 @@ func words(values []any) (all []string) {
 	return all
 }
 
+// stored returns the members of a body that a database keeps: not those that may hold anything, which only a provider reads.
+func stored(schema *jsonschema.Schema, body map[string]any) map[string]any {
+	for schema.Ref != nil {
+		schema = schema.Ref
+	}
+	out := make(map[string]any, len(body))
+	for name, part := range body {
+		property := schema.Properties[name]
+		for property != nil && property.Ref != nil {
+			property = property.Ref
+		}
+		if property == nil || property.AdditionalProperties != true {
+			out[name] = part
+		}
+	}
+	return out
+}
+
 // unstorable finds what the schema allows and no database keeps: NUL in strings, numbers that are not 64-bit integers.
 func unstorable(at string, value any) (all []*fault.Error) {
 	switch v := value.(type) {

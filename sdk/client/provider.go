@@ -4,9 +4,12 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
 	"time"
+
+	"github.com/rhyzome/rhyzome/sdk/fault"
 )
 
 // Provider is one configured, attached use of a plugin.
@@ -22,6 +25,9 @@ type LocalProvider struct {
 	Binary string `json:"binary"` // where it was copied from, on the core's machine
 	SHA256 string `json:"sha256"` // hexadecimal, as the core measured it
 	UID    int    `json:"uid"`    // user that it runs as; 0 where the core is not root
+
+	// Config is its configuration, with "(secret)" in the place of secrets, and of what nobody can say; Get alone fills it in.
+	Config map[string]json.RawMessage `json:"config,omitempty"`
 }
 
 // ProviderStatus is what is true.
@@ -39,16 +45,17 @@ type ProviderStatus struct {
 	SeenAt       *time.Time    `json:"seen_at,omitempty"`
 	CertExpires  *time.Time    `json:"certificate_expires_at,omitempty"`
 
-	KeyFingerprint   string               `json:"key_fingerprint,omitempty"`   // of the key of its last certificate
-	Certificate      *ProviderCertificate `json:"certificate,omitempty"`       // the last one that was signed
-	JoinedAt         *time.Time           `json:"joined_at,omitempty"`         // certificates from before are refused
-	AdmittedServices []string             `json:"admitted_services,omitempty"` // empty for all
-	Approval         *Approval            `json:"approval,omitempty"`          // a machine that waits for Approve
-	Contested        *Contest             `json:"contested,omitempty"`         // somebody else who tried to be this provider
-	ReplacedMachines []string             `json:"replaced_machines,omitempty"` // may not attach any more
-	LastError        *LastError           `json:"last_error,omitempty"`        // stays when all is well again
-	Hosts            []string             `json:"hosts,omitempty"`             // names
-	Routers          []string             `json:"routers,omitempty"`           // names
+	KeyFingerprint   string                 `json:"key_fingerprint,omitempty"`      // of the key of its last certificate
+	Certificate      *ProviderCertificate   `json:"certificate,omitempty"`          // the last one that was signed
+	JoinedAt         *time.Time             `json:"joined_at,omitempty"`            // certificates from before are refused
+	AdmittedServices []string               `json:"admitted_services,omitempty"`    // empty for all
+	Approval         *Approval              `json:"approval,omitempty"`             // a machine that waits for Approve
+	Contested        *Contest               `json:"contested,omitempty"`            // somebody else who tried to be this provider
+	ReplacedMachines []string               `json:"replaced_machines,omitempty"`    // may not attach any more
+	ConfigFaults     []fault.FieldViolation `json:"configuration_faults,omitempty"` // what it refuses of its configuration
+	LastError        *LastError             `json:"last_error,omitempty"`           // stays when all is well again
+	Hosts            []string               `json:"hosts,omitempty"`                // names
+	Routers          []string               `json:"routers,omitempty"`              // names
 }
 
 // LastError is the last thing that went wrong with a provider.
@@ -117,7 +124,7 @@ type NewLocalProvider struct {
 	Name   string         `json:"name"`             // a DNS label
 	Binary string         `json:"binary"`           // absolute path on the core's machine
 	SHA256 string         `json:"sha256"`           // of the binary, hexadecimal
-	Config map[string]any `json:"config,omitempty"` // the provider's own; it is not shown again
+	Config map[string]any `json:"config,omitempty"` // the provider's own; secrets in it are not shown again
 }
 
 // Providers is the client of /v1/providers.

@@ -22,6 +22,15 @@ func forField(cmd *cobra.Command, flag, field string) {
 	f.Annotations[fieldOf] = append(f.Annotations[fieldOf], field)
 }
 
+// forFile says which part of the request a flag's file holds, so that an error of a field can name its place in the file.
+func forFile(cmd *cobra.Command, flag, part string) {
+	f := cmd.Flags().Lookup(flag)
+	if f.Annotations == nil {
+		f.Annotations = map[string][]string{}
+	}
+	f.Annotations[fileOf] = append(f.Annotations[fileOf], part)
+}
+
 // naming is the flags that every create command has.
 type naming struct {
 	display string

@@ -33,6 +33,8 @@ var providers = kind[client.Provider]{
 		column[client.Provider]{"CAPABILITIES", func(p client.Provider) string { return strings.Join(p.Status.Capabilities, ", ") }},
 		column[client.Provider]{"HOSTS", func(p client.Provider) string { return strings.Join(p.Status.Hosts, ", ") }},
 		column[client.Provider]{"ROUTERS", func(p client.Provider) string { return strings.Join(p.Status.Routers, ", ") }},
+		column[client.Provider]{"CONFIGURATION", configuration},
+		column[client.Provider]{"FAULTS IN IT", configFaults},
 		column[client.Provider]{"LAST ERROR", lastError},
 		column[client.Provider]{"WAY", func(p client.Provider) string { return p.Status.Way }},
 		column[client.Provider]{"BINARY", binary},
@@ -72,6 +74,26 @@ func lastError(p client.Provider) string {
 	return moment(&p.Status.LastError.At) + ": " + p.Status.LastError.Message
 }
 
+// configuration is that of a provider that the core runs, as YAML.
+func configuration(p client.Provider) string {
+	if p.Local == nil || len(p.Local.Config) == 0 {
+		return ""
+	}
+	text := &strings.Builder{}
+	if err := (&app{form: formYAML}).encode(text, p.Local.Config); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(text.String())
+}
+
+func configFaults(p client.Provider) string {
+	var all []string
+	for _, f := range p.Status.ConfigFaults {
+		all = append(all, f.Field+" "+f.Description)
+	}
+	return strings.Join(all, "\n")
+}
+
 // binary is what the core runs, as it measured it.
 func binary(p client.Provider) string {
 	if p.Local == nil {
@@ -83,6 +105,9 @@ func binary(p client.Provider) string {
 // attention says what an operator should look at.
 func attention(p client.Provider) string {
 	var all []string
+	if len(p.Status.ConfigFaults) > 0 {
+		all = append(all, "configuration")
+	}
 	if p.Status.Approval != nil {
 		all = append(all, "waits for approval")
 	}
@@ -119,6 +144,7 @@ func (a *app) providerCommand() *cobra.Command {
 		listCommand(a, providers),
 		getCommand(a, providers, "hv1"),
 		a.providerAdd(),
+		a.providerConfigure(),
 		family("token", "Tokens that let providers join", a.tokenCreate()),
 		a.providerApprove(),
 		a.providerReplace(),

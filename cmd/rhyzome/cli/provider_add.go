@@ -3,10 +3,7 @@
 package cli
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
-	"gopkg.in/yaml.v3"
 
 	"github.com/rhyzome/rhyzome/sdk/client"
 )
@@ -18,17 +15,14 @@ func (a *app) providerAdd() *cobra.Command {
 		Use: "add NAME --binary PATH --sha256 SUM", Short: "Add a provider that the core runs itself", Args: exactly("NAME"),
 		Long: "Add a provider that the core runs itself, on its own machine. The binary is a path there: the core copies it, if it\n" +
 			"has that digest, and starts the copy now, whenever it ends, and with the core; as a user of its own where the core is\n" +
-			"root. The configuration is kept, and not shown again.",
+			"root. The configuration is kept; secrets in it are not shown again.",
 		Example: "  rhyzome provider add acme --binary /usr/local/bin/rhyzome-acme --sha256 \"$(sha256sum /usr/local/bin/rhyzome-acme | cut -d' ' -f1)\" --config acme.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.Name = args[0]
 			if configFile != "" {
-				text, err := os.ReadFile(configFile)
-				if err != nil {
-					return usage("--config: %s", err.Error())
-				}
-				if err := yaml.Unmarshal(text, &p.Config); err != nil {
-					return usage("--config: %s: %s", configFile, err.Error())
+				var err error
+				if p.Config, err = readConfig("config", configFile); err != nil {
+					return err
 				}
 			}
 			t, err := a.reach(cmd, inCloud)
@@ -49,5 +43,6 @@ func (a *app) providerAdd() *cobra.Command {
 	must(cmd, "sha256")
 	forField(cmd, "binary", "/binary")
 	forField(cmd, "sha256", "/sha256")
+	forFile(cmd, "config", "/config")
 	return cmd
 }

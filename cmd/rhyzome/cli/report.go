@@ -91,8 +91,11 @@ func wayOut(cmd *cobra.Command, err error, f *fault.Error) string {
 	return ""
 }
 
-// fieldOf is the annotation of a flag that sets a field of the request.
-const fieldOf = "field"
+// Annotations of flags.
+const (
+	fieldOf = "field" // it sets a field of the request
+	fileOf  = "file"  // it names a file that holds a part of the request
+)
 
 // place says where on the command line a field of the request comes from.
 func place(cmd *cobra.Command, field string) string {
@@ -104,6 +107,13 @@ func place(cmd *cobra.Command, field string) string {
 		for _, at := range f.Annotations[fieldOf] {
 			if field == at || strings.HasPrefix(field, at+"/") {
 				found = "--" + f.Name
+			}
+		}
+	})
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		for _, part := range f.Annotations[fileOf] {
+			if at, ok := strings.CutPrefix(field, part); ok && (at == "" || at[0] == '/') {
+				found = strings.TrimSpace(f.Value.String() + " " + at)
 			}
 		}
 	})

@@ -4,9 +4,7 @@ package resttest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/rhyzome/rhyzome/core"
 	"github.com/rhyzome/rhyzome/sdk/fault"
@@ -129,23 +127,6 @@ func (c providers) CreateToken(_ context.Context, req core.NewToken) (core.Provi
 		Token: token, Command: fmt.Sprintf("printf %%s '%s' | PLUGIN join --core core.example:7443 --token-file -", token),
 		ExpiresAt: p.CreatedAt.Add(3600e9),
 	}, nil
-}
-
-func (c providers) Add(_ context.Context, name, binary, sha256 string, _ json.RawMessage) (core.Provider, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.providers.free("", name); err != nil {
-		return core.Provider{}, err
-	}
-	if binary == "/nowhere" {
-		return core.Provider{}, fault.Invalid("/binary", "cannot be read on the core's machine")
-	}
-	p := core.Provider{
-		Meta: c.meta(core.New{Name: name}), Local: &core.LocalProvider{Binary: binary, SHA256: strings.ToLower(sha256)},
-		Status: core.ProviderStatus{State: core.ProviderUnreachable, Services: []string{}, Capabilities: []string{}},
-	}
-	c.providers.add("", p)
-	return p, nil
 }
 
 func (c providers) DialProvider(_ context.Context, provider, address string) (core.Provider, error) {
