@@ -33,7 +33,7 @@ type CARoot struct {
 type CAProvider struct {
 	ID    string        `json:"id"`
 	Name  string        `json:"name"`
-	State ProviderState `json:"state" enum:"joining,ready,degraded,draining,unreachable,revoked"`
+	State ProviderState `json:"state" enum:"joining,ready,degraded,draining,drained,unreachable,crashing,revoked"`
 	Ready bool          `json:"ready" description:"While spreading: it trusts the new root. While switched: the new root signed its certificate. While steady: nothing is left of an older root."`
 }
 

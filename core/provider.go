@@ -10,7 +10,14 @@ type Provider struct {
 	// DialAddress is where the provider listens, and the core connects to; empty for one that dials the core.
 	DialAddress string         `json:"dial_address,omitempty" description:"HOST:PORT where the provider listens and the core connects to; none for one that dials the core."`
 	Local       *LocalProvider `json:"local,omitempty" description:"Of a provider that the core runs itself."`
+	Drain       *Drain         `json:"drain,omitempty" description:"An operator wants it drained: each of its processes is told when it attaches."`
 	Status      ProviderStatus `json:"status"`
+}
+
+// Drain is an operator's wish that a provider finishes its work, and takes no other.
+type Drain struct {
+	At             time.Time `json:"at"`
+	TimeoutSeconds int64     `json:"timeout_seconds,omitempty" description:"How long running work may take to end; an hour if it is not said."`
 }
 
 // LocalProvider is the program of a provider that the core runs itself.
@@ -24,7 +31,7 @@ type LocalProvider struct {
 
 // ProviderStatus is what is true.
 type ProviderStatus struct {
-	State        ProviderState `json:"state" enum:"joining,ready,degraded,draining,unreachable,crashing,revoked"`
+	State        ProviderState `json:"state" enum:"joining,ready,degraded,draining,drained,unreachable,crashing,revoked"`
 	Message      string        `json:"message,omitempty"`
 	Plugin       string        `json:"plugin,omitempty"`
 	Version      string        `json:"version,omitempty"`
@@ -92,7 +99,8 @@ const (
 	ProviderJoining     ProviderState = "joining" // a token was made, nobody came yet
 	ProviderReady       ProviderState = "ready"
 	ProviderDegraded    ProviderState = "degraded" // attached, its backend is not well
-	ProviderDraining    ProviderState = "draining"
+	ProviderDraining    ProviderState = "draining" // it finishes its work, and takes no other
+	ProviderDrained     ProviderState = "drained"  // nothing runs any more
 	ProviderUnreachable ProviderState = "unreachable"
 	ProviderCrashing    ProviderState = "crashing" // a child that ends again and again soon after its start
 	ProviderRevoked     ProviderState = "revoked"

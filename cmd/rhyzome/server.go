@@ -149,6 +149,7 @@ func serve(ctx context.Context, config serverConfig, dev *devCore) (err error) {
 		Providers:  authority,
 		CA:         authority,
 		Dialling:   providers,
+		Draining:   providers,
 		Locals:     locals,
 		Operations: runner,
 		Events:     event.New(db, log),

@@ -22,8 +22,8 @@ func differences(s *schema.Schema, was, is map[string]any) []core.ConfigChange {
 // sides are a value before and after.
 type sides struct{ old, new any }
 
-func compare(at []string, real, shown sides) (all []core.ConfigChange) {
-	if reflect.DeepEqual(real.old, real.new) {
+func compare(at []string, actual, shown sides) (all []core.ConfigChange) {
+	if reflect.DeepEqual(actual.old, actual.new) {
 		return nil
 	}
 	was, arrayBefore := parts(shown.old)
@@ -31,8 +31,8 @@ func compare(at []string, real, shown sides) (all []core.ConfigChange) {
 	if was == nil || is == nil || arrayBefore != arrayAfter {
 		return []core.ConfigChange{{Path: schema.Pointer(at...), Change: "changed", Old: shown.old, New: shown.new}}
 	}
-	realWas, _ := parts(real.old)
-	realIs, _ := parts(real.new)
+	actualWas, _ := parts(actual.old)
+	actualIs, _ := parts(actual.new)
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(was)), maps.Keys(is))
 	slices.SortFunc(keys, func(a, b string) int {
 		if x, y := index(a), index(b); arrayAfter && x != y {
@@ -50,7 +50,7 @@ func compare(at []string, real, shown sides) (all []core.ConfigChange) {
 		case !inOld:
 			all = append(all, core.ConfigChange{Path: schema.Pointer(path...), Change: "added", New: after})
 		default:
-			all = append(all, compare(path, sides{realWas[key], realIs[key]}, sides{before, after})...)
+			all = append(all, compare(path, sides{actualWas[key], actualIs[key]}, sides{before, after})...)
 		}
 	}
 	return all

@@ -18,7 +18,11 @@ const configureAgain = 5 * time.Second
 func (s *Session) settle() error {
 	for {
 		err := s.configure()
-		if err == nil || s.ctx.Err() != nil || fault.ReasonOf(err) == fault.ProviderAway {
+		if err == nil {
+			s.drainAgain()
+			return nil
+		}
+		if s.ctx.Err() != nil || fault.ReasonOf(err) == fault.ProviderAway {
 			return err
 		}
 		s.log.Error("the provider refuses its configuration", "error", err)

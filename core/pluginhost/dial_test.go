@@ -221,5 +221,5 @@ func TestARealProviderListens(t *testing.T) {
 	if err := second.cmd.Wait(); err != nil {
 		t.Errorf("it ended with %v: %s", err, second.log)
 	}
-	r.observer.wait(t, 1, "seen "+id+" draining drained")
+	r.observer.wait(t, 1, "seen "+id+" drained")
 }

@@ -147,7 +147,7 @@ func (h *Host) begin(ctx context.Context) error {
 	h.mu.Unlock()
 	for _, p := range rows {
 		switch p.Status.State {
-		case core.ProviderReady, core.ProviderDegraded, core.ProviderDraining, core.ProviderCrashing:
+		case core.ProviderReady, core.ProviderDegraded, core.ProviderDraining, core.ProviderDrained, core.ProviderCrashing:
 			if err := h.Observer.Detached(ctx, p.ID, "not attached since the core started"); err != nil {
 				return err
 			}

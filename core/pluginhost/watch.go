@@ -3,7 +3,6 @@
 package pluginhost
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -103,15 +102,14 @@ func (w *watcher) status(s wire.Status) {
 	switch s.State {
 	case wire.StateReady:
 		state = core.ProviderReady
-	case wire.StateDraining, wire.StateDrained:
+	case wire.StateDraining:
 		state = core.ProviderDraining
+	case wire.StateDrained:
+		state = core.ProviderDrained
 	}
 	if !w.attached && state == core.ProviderReady {
 		w.state, w.message = state, ""
 		return
-	}
-	if s.State == wire.StateDrained {
-		s.Message = cmp.Or(s.Message, "drained: nothing runs any more")
 	}
 	w.seen(state, s.Message)
 }

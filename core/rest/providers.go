@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/swaggest/jsonschema-go"
 
@@ -69,6 +70,24 @@ func (a *api) providers() {
 	})
 
 	add(a, route{
+		method: http.MethodPost, path: one + ":drain", id: "drainProvider", tag: tag, title: "Let a provider finish its work, and take no other",
+		about: "Its state is draining, and drained when nothing runs any more. Its next process is told too, until that is taken back. " +
+			"Work for it waits.",
+		status: http.StatusOK, faults: []fault.Reason{fault.BadState, fault.ProviderAway}, optionalBody: true,
+	}, func(ctx context.Context, in drainLimit) (core.Provider, error) {
+		return a.Draining.DrainProvider(ctx, in.Provider, time.Duration(in.TimeoutSeconds)*time.Second)
+	})
+
+	add(a, route{
+		method: http.MethodPost, path: one + ":undrain", id: "undrainProvider", tag: tag, title: "Let a provider take work again",
+		about: "One that the core runs is started anew, since a process that drains never takes work again. Elsewhere the process " +
+			"has to be started anew by hand.",
+		status: http.StatusOK, faults: []fault.Reason{fault.BadState},
+	}, func(ctx context.Context, in inProvider) (core.Provider, error) {
+		return a.Draining.UndrainProvider(ctx, in.Provider)
+	})
+
+	add(a, route{
 		method: http.MethodDelete, path: one, id: "deleteProvider", tag: tag, title: "Revoke a provider",
 		about:  "Its connection is closed, and its certificate refused from now on.",
 		status: http.StatusNoContent, faults: []fault.Reason{fault.HasChildren},
@@ -110,6 +129,11 @@ type replacement struct {
 type dialAddress struct {
 	inProvider
 	Address string `json:"address" required:"true" maxLength:"300" description:"HOST:PORT where the provider listens; empty for one that dials the core."`
+}
+
+type drainLimit struct {
+	inProvider
+	TimeoutSeconds int64 `json:"timeout_seconds,omitempty" minimum:"0" maximum:"604800" description:"How long running work may take to end: what runs longer is cancelled. An hour, if it is left out."`
 }
 
 type newLocal struct {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/rhyzome/rhyzome/core"
 )
@@ -22,6 +23,7 @@ type Services struct {
 	Providers  Providers
 	CA         CA
 	Dialling   Dialling
+	Draining   Draining
 	Locals     Locals
 	Operations Operations
 	Events     Events
@@ -119,6 +121,14 @@ type Dialling interface {
 	// DialProvider makes the core connect to a provider that listens at address (HOST:PORT); empty for one that dials the
 	// core. InvalidField if that is no address, BadState if the provider was deleted.
 	DialProvider(ctx context.Context, provider, address string) (core.Provider, error)
+}
+
+// Draining is implemented by core/pluginhost.
+type Draining interface {
+	// DrainProvider lets a provider finish its work within a time, 0 for its own limit, and take no other.
+	DrainProvider(ctx context.Context, provider string, within time.Duration) (core.Provider, error)
+	// UndrainProvider takes that back, and starts a child anew; BadState if no operator drained the provider.
+	UndrainProvider(ctx context.Context, provider string) (core.Provider, error)
 }
 
 // Locals is implemented by core/local.

@@ -98,6 +98,8 @@ func away(state string, p core.Provider) string {
 	switch {
 	case state != core.PlaceReady:
 		return "is " + state
+	case p.Drain != nil:
+		return "has a provider that is to be drained"
 	case p.Status.State != core.ProviderReady:
 		return fmt.Sprintf("has a provider that is %s", p.Status.State)
 	}

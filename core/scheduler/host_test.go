@@ -31,6 +31,7 @@ func host(name string, change ...func(*scheduler.Host)) scheduler.Host {
 func TestPickHost(t *testing.T) {
 	cordoned := func(h *scheduler.Host) { h.Cordoned = true }
 	gone := func(h *scheduler.Host) { h.State = core.PlaceUnreachable }
+	wanted := func(h *scheduler.Host) { h.Provider.Drain = &core.Drain{} }
 	draining := func(h *scheduler.Host) { h.Provider.Status.State = core.ProviderDraining }
 	revoked := func(h *scheduler.Host) { h.Provider.Status.State = core.ProviderRevoked }
 	elsewhere := func(h *scheduler.Host) { h.Fabrics = []string{"other"} }
@@ -54,11 +55,12 @@ func TestPickHost(t *testing.T) {
 		"no limit reported":    {[]scheduler.Host{host("a", unlimited, used(99))}, "a"},
 		"skips those that can't": {
 			[]scheduler.Host{host("a", cordoned), host("b", gone), host("c", draining), host("d", elsewhere), host("f", used(3)), host("g", siblings(9))}, "g"},
-		"none":     {nil, "there is no host yet"},
-		"cordoned": {[]scheduler.Host{host("a", cordoned)}, "a is cordoned"},
-		"gone":     {[]scheduler.Host{host("a", gone), host("z", cordoned)}, "a is unreachable; z is cordoned"},
-		"draining": {[]scheduler.Host{host("a", draining), host("z", cordoned)}, "a has a provider that is draining"},
-		"revoked":  {[]scheduler.Host{host("a", gone, revoked)}, "a is unreachable"},
+		"none":          {nil, "there is no host yet"},
+		"cordoned":      {[]scheduler.Host{host("a", cordoned)}, "a is cordoned"},
+		"gone":          {[]scheduler.Host{host("a", gone), host("z", cordoned)}, "a is unreachable; z is cordoned"},
+		"to be drained": {[]scheduler.Host{host("a", wanted), host("z", cordoned)}, "a has a provider that is to be drained"},
+		"draining":      {[]scheduler.Host{host("a", draining), host("z", cordoned)}, "a has a provider that is draining"},
+		"revoked":       {[]scheduler.Host{host("a", gone, revoked)}, "a is unreachable"},
 		"none in reach, one waits": {
 			[]scheduler.Host{host("a", gone, cordoned), host("b", gone, used(4)), host("c", draining), host("d", gone, siblings(1))}, "c"},
 		"none in reach, none would do": {

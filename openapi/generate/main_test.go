@@ -132,7 +132,7 @@ func TestDocumentIsComplete(t *testing.T) {
 
 func checkBody(t *testing.T, at string, op *openapi3.Operation) {
 	t.Helper()
-	optional := slices.Contains([]string{"rebootInstance", "approveProvider", "replaceProvider", "rotateCA"}, op.OperationID)
+	optional := slices.Contains([]string{"rebootInstance", "approveProvider", "drainProvider", "replaceProvider", "rotateCA"}, op.OperationID)
 	if op.RequestBody != nil && op.RequestBody.Value.Required == optional {
 		t.Errorf("%s: requestBody.required is %v", at, op.RequestBody.Value.Required)
 	}
@@ -167,7 +167,7 @@ func checkResponses(t *testing.T, at, path, method string, op *openapi3.Operatio
 var clientTypes = map[string]any{
 	"Approval": client.Approval{}, "CA": client.CA{}, "CAProvider": client.CAProvider{}, "CARoot": client.CARoot{},
 	"Contest": client.Contest{}, "LastError": client.LastError{}, "LocalProvider": client.LocalProvider{}, "NewLocal": client.NewLocalProvider{},
-	"ProviderCertificate": client.ProviderCertificate{}, "ConfigPlan": client.ConfigPlan{}, "ConfigChange": client.ConfigChange{},
+	"ProviderCertificate": client.ProviderCertificate{}, "ConfigPlan": client.ConfigPlan{}, "ConfigChange": client.ConfigChange{}, "Drain": client.Drain{},
 	"Attachment": client.Attachment{}, "CloudInit": client.CloudInit{}, "Endpoint": client.Endpoint{},
 	"Event":  client.Event{},
 	"Fabric": client.Fabric{}, "FabricSpec": client.FabricSpec{}, "FreshToken": client.JoinToken{}, "Host": client.Host{},
@@ -181,7 +181,7 @@ var clientTypes = map[string]any{
 	"Project": client.Project{}, "Provider": client.Provider{}, "ProviderStatus": client.ProviderStatus{},
 	"ResourceRef": client.ResourceRef{}, "Router": client.Router{}, "Subnet": client.Subnet{}, "WireGuardStatus": client.WireGuardStatus{},
 
-	"Approving": nil, "Configuring": nil, "Replacement": nil, "Rotation": nil, "DialAddress": nil, // arguments of methods
+	"Approving": nil, "Configuring": nil, "DrainLimit": nil, "Replacement": nil, "Rotation": nil, "DialAddress": nil, // arguments of methods
 	"Reboot": nil, "Started": nil, "Joining": nil, // envelopes that methods take apart
 	"Settings":     nil, // a JSON object of the provider's author
 	"ProblemField": nil, // fault.FieldViolation

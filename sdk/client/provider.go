@@ -17,7 +17,14 @@ type Provider struct {
 	Meta
 	DialAddress string         `json:"dial_address,omitempty"` // HOST:PORT where it listens; empty if it dials the core
 	Local       *LocalProvider `json:"local,omitempty"`        // of a provider that the core runs itself
+	Drain       *Drain         `json:"drain,omitempty"`        // an operator wants it drained
 	Status      ProviderStatus `json:"status"`
+}
+
+// Drain is the wish that a provider finishes its work, and takes no other. It outlives the provider's process.
+type Drain struct {
+	At             time.Time `json:"at"`
+	TimeoutSeconds int64     `json:"timeout_seconds,omitempty"` // for running work; an hour if it is not said
 }
 
 // LocalProvider is the program of a provider that the core runs itself.
@@ -98,7 +105,8 @@ const (
 	ProviderJoining     ProviderState = "joining" // a token was made, nobody came yet
 	ProviderReady       ProviderState = "ready"
 	ProviderDegraded    ProviderState = "degraded" // attached, its backend is not well
-	ProviderDraining    ProviderState = "draining"
+	ProviderDraining    ProviderState = "draining" // it finishes its work, and takes no other
+	ProviderDrained     ProviderState = "drained"  // nothing runs any more
 	ProviderUnreachable ProviderState = "unreachable"
 	ProviderCrashing    ProviderState = "crashing" // a child that ends again and again soon after its start
 	ProviderRevoked     ProviderState = "revoked"
@@ -165,6 +173,19 @@ func (s *Providers) Get(ctx context.Context, provider string) (Provider, error) 
 // Dial makes the core connect to a provider that listens at address (HOST:PORT); empty for one that dials the core.
 func (s *Providers) Dial(ctx context.Context, provider, address string) (Provider, error) {
 	return act[Provider](ctx, s.t, "dial", map[string]string{"address": address}, "providers", provider)
+}
+
+// Drain lets a provider finish its work within a time (0 for an hour), and take no other. It is ProviderDrained when nothing
+// runs any more.
+func (s *Providers) Drain(ctx context.Context, provider string, within time.Duration) (Provider, error) {
+	body := map[string]int64{"timeout_seconds": int64(within.Seconds())}
+	return act[Provider](ctx, s.t, "drain", body, "providers", provider)
+}
+
+// Undrain lets a provider take work again; fault.BadState if nobody drained it. One that the core runs is started anew for
+// that; another one's process, once it drains, takes work when it is started anew on its machine.
+func (s *Providers) Undrain(ctx context.Context, provider string) (Provider, error) {
+	return act[Provider](ctx, s.t, "undrain", nil, "providers", provider)
 }
 
 // Delete revokes a provider: its connection is closed and its certificate refused from now on. fault.HasChildren while

@@ -53,6 +53,7 @@ var providers = kind[client.Provider]{
 		column[client.Provider]{"ADMITTED FOR", func(p client.Provider) string { return strings.Join(p.Status.AdmittedServices, ", ") }},
 		column[client.Provider]{"MACHINE ID", func(p client.Provider) string { return p.Status.MachineID }},
 		column[client.Provider]{"REPLACED", func(p client.Provider) string { return strings.Join(p.Status.ReplacedMachines, ", ") }},
+		column[client.Provider]{"DRAIN", drain},
 		column[client.Provider]{"WAITING", waitingMachine},
 		column[client.Provider]{"CONTESTED", contest},
 	),
@@ -149,6 +150,8 @@ func (a *app) providerCommand() *cobra.Command {
 		a.providerApprove(),
 		a.providerReplace(),
 		a.providerDial(),
+		a.providerDrain(),
+		a.providerUndrain(),
 		deleteCommand(a, providers, "Revoke providers: their connections are closed and their certificates refused from now on.", "hv1",
 			func(ctx context.Context, t target, name string) error { return t.Providers.Delete(ctx, name) }),
 	)

@@ -64,7 +64,7 @@ func New() *Cloud {
 func (c *Cloud) Services() rest.Services {
 	return rest.Services{
 		Projects: projects{c}, Images: images{c}, Networks: networks{c}, Peers: networks{c}, Instances: instances{c},
-		Places: places{c}, Providers: providers{c}, Dialling: providers{c}, Locals: providers{c}, CA: authority{c}, Operations: operations{c}, Events: events{c},
+		Places: places{c}, Providers: providers{c}, Dialling: providers{c}, Draining: providers{c}, Locals: providers{c}, CA: authority{c}, Operations: operations{c}, Events: events{c},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/rhyzome/rhyzome/core"
 	"github.com/rhyzome/rhyzome/sdk/fault"
@@ -70,6 +71,34 @@ func (c providers) Configure(_ context.Context, provider string, req core.Config
 	p.Local.Config, plan.Applied = config, true
 	p.Generation++
 	return plan, nil
+}
+
+// DrainProvider drains at once.
+func (c providers) DrainProvider(_ context.Context, provider string, within time.Duration) (core.Provider, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.providers.find("", provider)
+	if err != nil {
+		return core.Provider{}, err
+	}
+	p.Drain = &core.Drain{At: c.now(), TimeoutSeconds: int64(within.Seconds())}
+	p.Status.State = core.ProviderDrained
+	return *p, nil
+}
+
+// UndrainProvider implements rest.Draining.
+func (c providers) UndrainProvider(_ context.Context, provider string) (core.Provider, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.providers.find("", provider)
+	if err != nil {
+		return core.Provider{}, err
+	}
+	if p.Drain == nil {
+		return core.Provider{}, fault.New(fault.BadState, "no operator drained provider %s", p.Name)
+	}
+	p.Drain = nil
+	return *p, nil
 }
 
 // local finds a provider that the core runs.
