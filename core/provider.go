@@ -2,7 +2,10 @@
 
 package core
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Provider is one configured, attached use of a plugin.
 type Provider struct {
@@ -22,12 +25,43 @@ type Drain struct {
 
 // LocalProvider is the program of a provider that the core runs itself.
 type LocalProvider struct {
-	Binary string `json:"binary" description:"Where it was copied from, on the core's machine."`
-	SHA256 string `json:"sha256" description:"Of the core's copy, as measured before each start."`
-	UID    int    `json:"uid" description:"User and group that it runs as, of its own, where the core is root."`
+	Binary  string   `json:"binary" description:"Where it was copied from, on the core's machine."`
+	SHA256  string   `json:"sha256" description:"Of the core's copy, as measured before each start."`
+	UID     int      `json:"uid" description:"User and group that it runs as, of its own, where the core is root."`
+	Upgrade *Upgrade `json:"upgrade,omitempty" description:"The last one."`
 	// Config is filled in for people; it is kept elsewhere.
 	Config map[string]any `json:"config,omitempty" description:"Its configuration. Secrets, and what its schema does not describe, are masked; everything is while it is not attached."`
 }
+
+// NewBinary is another program for a local provider.
+type NewBinary struct {
+	Binary    string // absolute path on the core's machine
+	SHA256    string // hexadecimal
+	Signature []byte // Ed25519, of the file; needed where the core has keys of those who may sign plugins
+	// Config is a JSON object: nil for an empty one, or for the one that an upgraded provider has.
+	Config json.RawMessage
+}
+
+// Upgrade of a local provider to another program.
+type Upgrade struct {
+	State       UpgradeState `json:"state" enum:"running,done,rolled_back"`
+	Message     string       `json:"message,omitempty" description:"Why it was rolled back."`
+	FromVersion string       `json:"from_version,omitempty"`
+	ToVersion   string       `json:"to_version"`
+	SHA256      string       `json:"sha256" description:"Of the new program."`
+	At          time.Time    `json:"at" description:"When it began."`
+	EndedAt     *time.Time   `json:"ended_at,omitempty"`
+}
+
+// UpgradeState says how far an upgrade is.
+type UpgradeState string
+
+// The states of an upgrade.
+const (
+	UpgradeRunning    UpgradeState = "running"
+	UpgradeDone       UpgradeState = "done"
+	UpgradeRolledBack UpgradeState = "rolled_back" // what ran before runs again
+)
 
 // ProviderStatus is what is true.
 type ProviderStatus struct {

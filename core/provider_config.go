@@ -2,6 +2,8 @@
 
 package core
 
+import "encoding/json"
+
 // ConfigPlan is what another configuration of a provider would change. Secrets, and what the provider's schema does not
 // describe, are masked.
 type ConfigPlan struct {
@@ -21,7 +23,7 @@ type ConfigChange struct {
 
 // Configuration asks for another configuration of a provider.
 type Configuration struct {
-	Config     []byte // a JSON object
-	Generation int64  // of the plan that it is to follow; 0 for any
-	DryRun     bool   // make the plan, change nothing
+	Config     json.RawMessage // a JSON object
+	Generation int64           // of the plan that it is to follow; 0 for any
+	DryRun     bool            // make the plan, change nothing
 }

@@ -94,6 +94,10 @@ func serve(ctx context.Context, config serverConfig, dev *devCore) (err error) {
 	if err := claimStateDir(config.StateDir); err != nil {
 		return err
 	}
+	keys, err := config.pluginKeys()
+	if err != nil {
+		return err
+	}
 	restListener, attachListener, err := listen(ctx, config)
 	if err != nil {
 		return err
@@ -126,7 +130,7 @@ func serve(ctx context.Context, config serverConfig, dev *devCore) (err error) {
 		Now: now, Log: log, OnAttach: func(string) { runner.Wake() },
 	})
 	locals := local.New(local.Options{
-		Dir: filepath.Join(config.StateDir, "providers"), Store: db, Registrar: authority, Keeper: providers, Now: now, NewID: newID, Log: log,
+		Dir: filepath.Join(config.StateDir, "providers"), Store: db, Registrar: authority, Keeper: providers, Now: now, NewID: newID, Log: log, Keys: keys,
 	})
 	images, err := image.New(ctx, db, filepath.Join(config.StateDir, "images"), now, newID, log)
 	if err != nil {

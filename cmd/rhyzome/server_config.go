@@ -3,6 +3,9 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +26,7 @@ type serverConfig struct {
 	AttachListen string   `yaml:"attach_listen"` // mTLS for providers
 	Advertise    string   `yaml:"advertise"`     // HOST:PORT of the attach port as providers reach it
 	Names        []string `yaml:"names"`         // further DNS names and addresses of the REST certificate
+	PluginKeys   string   `yaml:"plugin_keys"`   // PEM file: the Ed25519 keys of which one must sign what the core is to run
 	LogLevel     string   `yaml:"log_level"`
 }
 
@@ -39,6 +43,7 @@ var serverSettings = []setting{
 	{"rest-listen", "address of the REST API (HTTPS)", func(c *serverConfig) *string { return &c.RESTListen }},
 	{"attach-listen", "address that providers attach to (mutual TLS)", func(c *serverConfig) *string { return &c.AttachListen }},
 	{"advertise", "HOST:PORT of the attach port as providers reach it (default: this machine's name)", func(c *serverConfig) *string { return &c.Advertise }},
+	{"plugin-keys", "PEM file of Ed25519 public keys: the core runs only plugins that one of them signed", func(c *serverConfig) *string { return &c.PluginKeys }},
 	{"log-level", "debug, info, warn or error", func(c *serverConfig) *string { return &c.LogLevel }},
 }
 
@@ -151,6 +156,29 @@ func (c *serverConfig) complete() error {
 		return fmt.Errorf("advertise: %w; write HOST:PORT as providers reach it", err)
 	}
 	return nil
+}
+
+// pluginKeys reads the keys of those who may sign plugins; none if no file is named.
+func (c serverConfig) pluginKeys() (keys []ed25519.PublicKey, err error) {
+	if c.PluginKeys == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.PluginKeys)
+	if err != nil {
+		return nil, fmt.Errorf("plugin_keys: %w", err)
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		public, err := x509.ParsePKIXPublicKey(block.Bytes)
+		key, ok := public.(ed25519.PublicKey)
+		if err != nil || !ok {
+			return nil, fmt.Errorf("plugin_keys: %s holds something else than Ed25519 public keys in PEM", c.PluginKeys)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("plugin_keys: %s holds no key; openssl pkey -pubout writes one", c.PluginKeys)
+	}
+	return keys, nil
 }
 
 // restNames are the names of the REST certificate: this machine's usual ones, and those that were configured.

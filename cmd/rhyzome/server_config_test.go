@@ -3,6 +3,9 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -60,5 +63,42 @@ func TestClaimStateDir(t *testing.T) {
 	}
 	if err := claimStateDir(dir); err == nil || !strings.Contains(err.Error(), "chmod 700") {
 		t.Errorf("a directory that others may read: %v", err)
+	}
+}
+
+func TestPluginKeys(t *testing.T) {
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	for name, c := range map[string]struct {
+		text  string
+		keys  int
+		wrong string
+	}{
+		"two":       {key + key, 2, ""},
+		"nothing":   {"", 0, "holds no key"},
+		"no key":    {"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", 0, "something else"},
+		"one wrong": {key + "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", 0, "something else"},
+	} {
+		file := filepath.Join(t.TempDir(), "keys.pem")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := serverConfig{PluginKeys: file}.pluginKeys()
+		if len(keys) != c.keys || (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s: %d keys, %v", name, len(keys), err)
+		}
+	}
+	if keys, err := (serverConfig{}).pluginKeys(); keys != nil || err != nil {
+		t.Errorf("no file: %v, %v", keys, err)
+	}
+	if _, err := (serverConfig{PluginKeys: "/nowhere"}).pluginKeys(); err == nil {
+		t.Error("a file that is not there")
 	}
 }

@@ -3,6 +3,7 @@
 package local
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,7 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
+	"github.com/rhyzome/rhyzome/core"
 	"github.com/rhyzome/rhyzome/sdk/fault"
 )
 
@@ -20,19 +23,42 @@ const maxBinary = 1 << 30
 
 var hexSum = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// checkBinary says what is wrong with a path and a digest before anything is read.
-func checkBinary(path, sum string) (problems []*fault.Error) {
-	if !filepath.IsAbs(path) {
-		problems = append(problems, fault.Invalid("/binary", "%q is not an absolute path on the core's machine", path))
+// checkBinary says what is wrong with a request before anything is read.
+func (l *Providers) checkBinary(b core.NewBinary) (problems []*fault.Error) {
+	if !filepath.IsAbs(b.Binary) {
+		problems = append(problems, fault.Invalid("/binary", "%q is not an absolute path on the core's machine", b.Binary))
 	}
-	if !hexSum.MatchString(sum) {
-		problems = append(problems, fault.Invalid("/sha256", "%q is not a SHA-256 in hexadecimal; sha256sum prints it", sum))
+	if !hexSum.MatchString(b.SHA256) {
+		problems = append(problems, fault.Invalid("/sha256", "%q is not a SHA-256 in hexadecimal; sha256sum prints it", b.SHA256))
+	}
+	switch {
+	case len(l.Keys) > 0 && len(b.Signature) == 0:
+		problems = append(problems, fault.Invalid("/signature", "is missing: this core takes only signed plugins"))
+	case len(l.Keys) == 0 && len(b.Signature) > 0:
+		problems = append(problems, fault.Invalid("/signature", "cannot be checked: this core has no key (plugin_keys in server.yaml)"))
 	}
 	return problems
 }
 
-// copyBinary copies a program to dir/sum, mode 0700, if that is its SHA-256. Otherwise dir is as it was before.
-func copyBinary(path, dir, sum string) (err error) {
+// signed checks the signature of a program, where there are keys.
+func (l *Providers) signed(program string, signature []byte) error {
+	if len(l.Keys) == 0 {
+		return nil
+	}
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(l.Keys, func(key ed25519.PublicKey) bool { return ed25519.Verify(key, content, signature) }) {
+		return fault.Invalid("/signature", "is not that of this file with any of the core's keys (plugin_keys in server.yaml)")
+	}
+	return nil
+}
+
+// copyBinary copies a program to dir/SHA256, mode 0700, if it is the one that was asked for. Otherwise dir is as it was
+// before.
+func (l *Providers) copyBinary(b core.NewBinary, dir string) (err error) {
+	path, sum := b.Binary, b.SHA256
 	from, err := openBinary(path)
 	if err != nil {
 		return err
@@ -57,6 +83,9 @@ func copyBinary(path, dir, sum string) (err error) {
 	}
 	if got := hex.EncodeToString(measured.Sum(nil)); got != sum {
 		return fault.Invalid("/sha256", "%s has the SHA-256 %s", path, got)
+	}
+	if err := l.signed(to.Name(), b.Signature); err != nil {
+		return err
 	}
 	return os.Rename(to.Name(), filepath.Join(dir, sum))
 }

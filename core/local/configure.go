@@ -109,32 +109,11 @@ func (l *Providers) apply(ctx context.Context, p core.Provider, config json.RawM
 
 // keep stores a configuration; its row has a new generation then.
 func (l *Providers) keep(ctx context.Context, p core.Provider, config json.RawMessage) error {
-	err := l.update(ctx, p, "provider.configured", "", func(row *core.Provider) { row.Generation++ })
+	_, err := l.update(ctx, p, "provider.configured", "", func(row *core.Provider) { row.Generation++ })
 	if err != nil {
 		return err
 	}
 	return writeConfig(l.home(p), config)
-}
-
-// update changes the row of a local provider, and emits an event.
-func (l *Providers) update(ctx context.Context, p core.Provider, event, message string, change func(*core.Provider)) error {
-	return l.Store.Update(ctx, func(tx core.Tx) error {
-		row, err := tx.Providers().Get(p.ID)
-		if err != nil {
-			return err
-		}
-		if row.Status.State == core.ProviderRevoked {
-			return fault.New(fault.ProviderRevoked, "provider %s was deleted", row.Name)
-		}
-		change(&row)
-		row.UpdatedAt = l.Now()
-		if err := tx.Providers().Update(row); err != nil {
-			return err
-		}
-		return tx.Emit(core.Event{
-			At: l.Now(), Type: event, Resource: core.ResourceRef{Kind: "provider", ID: p.ID, Name: p.Name}, Message: message,
-		})
-	})
 }
 
 // Show adds to a local provider the configuration that it has, without its secrets. All of it is one while nobody can say

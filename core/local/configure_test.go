@@ -96,7 +96,7 @@ func asUsual(*pluginhost.Options, *local.Options) {}
 // add adds a provider and waits until it is in a state.
 func (s *site) add(name, path, sum, config string, state core.ProviderState) core.Provider {
 	s.t.Helper()
-	if _, err := s.providers.Add(s.t.Context(), name, path, sum, json.RawMessage(config)); err != nil {
+	if _, err := s.providers.Add(s.t.Context(), name, core.NewBinary{Binary: path, SHA256: sum, Config: json.RawMessage(config)}); err != nil {
 		s.t.Fatal(err)
 	}
 	return s.await(name, "is "+string(state), func(p core.Provider) bool { return p.Status.State == state })

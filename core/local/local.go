@@ -5,20 +5,19 @@
 package local
 
 import (
-	"cmp"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/rhyzome/rhyzome/core"
 	"github.com/rhyzome/rhyzome/core/pluginhost"
-	"github.com/rhyzome/rhyzome/sdk/fault"
 )
 
 // Registrar makes the rows of local providers. core/pki implements it.
@@ -48,6 +47,11 @@ type Options struct {
 	Now       core.Clock
 	NewID     core.NewID
 	Log       *slog.Logger
+
+	// Keys of those who may sign plugins; without any, no signature is asked for.
+	Keys []ed25519.PublicKey
+	// UpWithin is how long a new version may take to come up before it is rolled back; 0 for a minute.
+	UpWithin time.Duration
 }
 
 // Providers are the local providers.
@@ -55,15 +59,21 @@ type Providers struct {
 	Options
 	running sync.WaitGroup
 
-	mu  sync.Mutex      // held while one is added
-	ctx context.Context // of Run; nil before it
+	mu    sync.Mutex      // held while one is added
+	ctx   context.Context // of Run; nil before it and after it
+	lives map[string]life // of the providers that are kept running, by their ids
 
 	changing sync.Mutex
 	changes  map[string]string // what is done to a provider now, by its id
 }
 
 // New returns the providers; Run starts them.
-func New(o Options) *Providers { return &Providers{Options: o, changes: map[string]string{}} }
+func New(o Options) *Providers {
+	if o.UpWithin == 0 {
+		o.UpWithin = time.Minute
+	}
+	return &Providers{Options: o, lives: map[string]life{}, changes: map[string]string{}}
+}
 
 // Run starts every local provider, and those that are added, until ctx ends. It returns when their processes are gone.
 func (l *Providers) Run(ctx context.Context) error {
@@ -89,9 +99,12 @@ func (l *Providers) begin(ctx context.Context) error {
 	if err := l.sweep(rows); err != nil {
 		return err
 	}
+	if err := l.endUpgrades(ctx, rows); err != nil {
+		return err
+	}
 	l.ctx = ctx
 	for _, p := range rows {
-		l.start(p)
+		l.start(p, l.child(p))
 	}
 	return nil
 }
@@ -129,26 +142,6 @@ func (l *Providers) sweep(rows []core.Provider) error {
 	return err
 }
 
-// start keeps a provider running. l.mu is held; before Run nothing is started.
-func (l *Providers) start(p core.Provider) {
-	ctx := l.ctx
-	if ctx == nil {
-		return
-	}
-	l.running.Go(func() {
-		err := l.Keeper.KeepChild(ctx, p, l.child(p))
-		switch fault.ReasonOf(err) {
-		case "":
-		case fault.ProviderRevoked, fault.UnknownResource:
-			if err := os.RemoveAll(l.home(p)); err != nil {
-				l.Log.Error("cannot remove the binary of a deleted provider", "provider", p.Name, "error", err)
-			}
-		default:
-			l.Log.Error("a local provider does not run", "provider", p.Name, "error", err)
-		}
-	})
-}
-
 // child is what a provider runs.
 func (l *Providers) child(p core.Provider) pluginhost.Child {
 	return pluginhost.Child{
@@ -159,34 +152,3 @@ func (l *Providers) child(p core.Provider) pluginhost.Child {
 
 // home is where a provider's binary and configuration lie.
 func (l *Providers) home(p core.Provider) string { return filepath.Join(l.Dir, p.ID) }
-
-// change begins to change a local provider; end must be called. BadState with the way out if it is not one, ResourceBusy
-// if another change is under way.
-func (l *Providers) change(ctx context.Context, provider, what, elsewhere string) (p core.Provider, end func(), err error) {
-	l.changing.Lock()
-	defer l.changing.Unlock()
-	err = l.Store.View(ctx, func(tx core.Tx) (err error) {
-		p, err = core.FindProvider(tx, provider)
-		return err
-	})
-	switch {
-	case err != nil:
-		return p, nil, err
-	case p.Status.State == core.ProviderRevoked:
-		return p, nil, fault.New(fault.BadState, "provider %s was deleted", p.Name)
-	case p.Local == nil:
-		return p, nil, fault.New(fault.BadState, "the core does not run provider %s: %s", p.Name, fmt.Sprintf(elsewhere, command(p)))
-	}
-	if other, busy := l.changes[p.ID]; busy {
-		return p, nil, fault.New(fault.ResourceBusy, "provider %s is being %s; wait for the end of that", p.Name, other)
-	}
-	l.changes[p.ID] = what
-	return p, func() {
-		l.changing.Lock()
-		defer l.changing.Unlock()
-		delete(l.changes, p.ID)
-	}, nil
-}
-
-// command is what the plugin of a provider is called on its machine.
-func command(p core.Provider) string { return "rhyzome-" + cmp.Or(p.Status.Plugin, "PLUGIN") }

@@ -135,7 +135,7 @@ func TestAProviderIsAddedAndStartedWithTheCore(t *testing.T) {
 	if err := os.Remove(path); err != nil { // the core has a copy
 		t.Fatal(err)
 	}
-	if _, err := providers.Add(t.Context(), "acme", first.Path, sum, nil); fault.ReasonOf(err) != fault.NameTaken {
+	if _, err := providers.Add(t.Context(), "acme", core.NewBinary{Binary: first.Path, SHA256: sum}); fault.ReasonOf(err) != fault.NameTaken {
 		t.Errorf("the same name: %v", err)
 	}
 	stop()
@@ -170,7 +170,7 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 		"not executable": {"acme", plain, plainSum, "/binary"},
 		"a bad name":     {"Acme!", path, sum, "/name"},
 	} {
-		_, err := providers.Add(t.Context(), c.name, c.path, c.sum, nil)
+		_, err := providers.Add(t.Context(), c.name, core.NewBinary{Binary: c.path, SHA256: c.sum})
 		if f := fault.Of(err); f == nil || f.Reason != fault.InvalidField || len(f.Fields) == 0 || f.Fields[0].Field != c.field {
 			t.Errorf("%s: %v; it must name %s", name, err, c.field)
 		}
@@ -189,7 +189,7 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 
 func (r *rig) add(providers *local.Providers, name, path, sum string, config json.RawMessage) core.Provider {
 	r.t.Helper()
-	p, err := providers.Add(r.t.Context(), name, path, sum, config)
+	p, err := providers.Add(r.t.Context(), name, core.NewBinary{Binary: path, SHA256: sum, Config: config})
 	if err != nil {
 		r.t.Fatal(err)
 	}

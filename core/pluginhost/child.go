@@ -32,10 +32,8 @@ type Child struct {
 
 	// Config is asked whenever the child is to be configured; nil for none.
 	Config func() (json.RawMessage, error)
-	// Ready is told when the child is attached and configured, Failed when it refuses its configuration, or ended; nil for
-	// nobody. They must not block.
-	Ready  func()
-	Failed func(error)
+	// Tell is told how the child does; nil for nobody. It must not block.
+	Tell func(News)
 }
 
 // KeepChild runs a child, and starts it again whenever it ended, until ctx ends or the provider is revoked: then the
@@ -100,7 +98,7 @@ func (h *Host) live(ctx context.Context, p core.Provider, c Child) {
 			continue
 		}
 		h.Log.Error("a provider's process ended", "provider", p.Name, "path", c.Path, "error", err, "last", words)
-		c.failed(fault.New(fault.ProviderAway, "its process ended: %w; its last words: %q", err, words))
+		c.tell(News{Ended: fault.New(fault.ProviderAway, "its process ended: %w; its last words: %q", err, words)})
 		lived := time.Since(started)
 		pause.Lived(lived)
 		if short++; lived >= soon {
@@ -140,8 +138,8 @@ func (h *Host) runChild(ctx context.Context, p core.Provider, c Child) (words st
 	done := make(chan struct{})
 	s := h.newSession(p, link{
 		client: client.contract, done: done, address: "child", way: core.WayChild,
-		data:  func(context.Context) (*wire.Client, error) { return client.contract, nil },
-		ready: c.ready, refused: c.failed,
+		data: func(context.Context) (*wire.Client, error) { return client.contract, nil },
+		tell: c.tell,
 		close: sync.OnceFunc(func() {
 			close(done)
 			client.end()
@@ -153,14 +151,15 @@ func (h *Host) runChild(ctx context.Context, p core.Provider, c Child) (words st
 	return "", h.run(ctx, s)
 }
 
-func (c Child) failed(err error) {
-	if c.Failed != nil {
-		c.Failed(err)
+func (c Child) tell(n News) {
+	if c.Tell != nil {
+		c.Tell(n)
 	}
 }
 
-func (c Child) ready() {
-	if c.Ready != nil {
-		c.Ready()
-	}
+// News of a child; one field is set.
+type News struct {
+	Ready   bool  // it is attached and configured, and gets work
+	Refused error // it does not take its configuration
+	Ended   error // its process ended, or did not begin to serve
 }

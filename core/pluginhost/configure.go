@@ -47,8 +47,8 @@ func (s *Session) refuses(err *fault.Error) {
 		s.log.Error("cannot record that a provider refuses its configuration", "error", err)
 	}
 	s.told = time.Now()
-	if s.link.refused != nil {
-		s.link.refused(err)
+	if s.link.tell != nil {
+		s.link.tell(News{Refused: err})
 	}
 }
 

@@ -29,8 +29,7 @@ type link struct {
 	addData func(*attach.Session)           // of an attached provider
 	renew   func(ctx context.Context) error // its certificate, now; nil where it has none
 	check   func(ctx context.Context) error // that its certificate is in force; nil where it has none
-	ready   func()                          // is told when the provider gets work; nil for nobody
-	refused func(error)                     // is told when it refuses its configuration; nil for nobody
+	tell    func(News)                      // how it does; nil for nobody
 	done    <-chan struct{}                 // closed when the connection is lost
 	close   func()
 	address string

@@ -127,8 +127,8 @@ func (w *watcher) complete() error {
 	w.ready.Store(true)
 	w.log.Info("provider attached", "plugin", w.described.Name, "version", w.described.Version)
 	w.host.OnAttach(w.provider.ID)
-	if w.link.ready != nil {
-		w.link.ready()
+	if w.link.tell != nil {
+		w.link.tell(News{Ready: true})
 	}
 	go w.renewStale()
 	return nil

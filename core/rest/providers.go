@@ -5,6 +5,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -33,7 +34,17 @@ func (a *api) providers() {
 			"started again when it ends, and with the core.",
 		status: http.StatusCreated, faults: []fault.Reason{fault.NameTaken},
 	}, func(ctx context.Context, in newLocal) (core.Provider, error) {
-		return a.Locals.Add(ctx, in.Name, in.Binary, in.SHA256, json.RawMessage(in.Config))
+		return a.Locals.Add(ctx, in.Name, in.newBinary.core())
+	})
+
+	add(a, route{
+		method: http.MethodPost, path: one + ":upgrade", id: "upgradeProvider", tag: tag, title: "Run another version of a plugin as a provider",
+		about: "For a provider that the core runs. The binary is copied beside the one that runs, and tried: it must be the same plugin, " +
+			"and the configuration must fit it. Then it takes the place; if it does not come up within a minute, the one from before does " +
+			"again. The provider's local.upgrade tells how that went.",
+		status: http.StatusOK, faults: []fault.Reason{fault.BadState},
+	}, func(ctx context.Context, in newVersion) (core.Provider, error) {
+		return a.Locals.Upgrade(ctx, in.Provider, in.newBinary.core())
 	})
 
 	add(a, route{
@@ -58,7 +69,7 @@ func (a *api) providers() {
 			"else the one from before stays. A provider on another machine has its configuration there.",
 		status: http.StatusOK, faults: []fault.Reason{fault.BadState, fault.ETagMismatch, fault.ProviderAway, fault.BackendDenied},
 	}, func(ctx context.Context, in configuring) (core.ConfigPlan, error) {
-		return a.Locals.Configure(ctx, in.Provider, core.Configuration{Config: in.Config, Generation: in.Generation, DryRun: in.DryRun})
+		return a.Locals.Configure(ctx, in.Provider, core.Configuration{Config: json.RawMessage(in.Config), Generation: in.Generation, DryRun: in.DryRun})
 	})
 
 	add(a, route{
@@ -137,10 +148,26 @@ type drainLimit struct {
 }
 
 type newLocal struct {
-	Name   string   `json:"name" required:"true" minLength:"1" maxLength:"63" pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$" description:"Of the provider; a DNS label."`
-	Binary string   `json:"binary" required:"true" minLength:"1" maxLength:"4096" description:"Absolute path of the plugin on the core's machine."`
-	SHA256 string   `json:"sha256" required:"true" pattern:"^[0-9a-fA-F]{64}$" description:"Of the binary, in hexadecimal."`
-	Config settings `json:"config,omitempty" description:"The provider's configuration. Faults in it are in the provider's status."`
+	Name string `json:"name" required:"true" minLength:"1" maxLength:"63" pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$" description:"Of the provider; a DNS label."`
+	newBinary
+}
+
+type newVersion struct {
+	inProvider
+	newBinary
+}
+
+// newBinary is a plugin that the core is to run.
+type newBinary struct {
+	Binary    string   `json:"binary" required:"true" minLength:"1" maxLength:"4096" description:"Absolute path of the plugin on the core's machine."`
+	SHA256    string   `json:"sha256" required:"true" pattern:"^[0-9a-fA-F]{64}$" description:"Of the binary, in hexadecimal."`
+	Signature string   `json:"signature,omitempty" maxLength:"88" pattern:"^[A-Za-z0-9+/]{86}==$" description:"Ed25519 signature of the binary, in base64; needed where the core has keys for that."`
+	Config    settings `json:"config,omitempty" description:"The provider's configuration; in an upgrade, in the place of the one that there is. Faults that only the provider finds are in its status."`
+}
+
+func (b newBinary) core() core.NewBinary {
+	signature, _ := base64.StdEncoding.DecodeString(b.Signature) // its pattern is checked
+	return core.NewBinary{Binary: b.Binary, SHA256: b.SHA256, Signature: signature, Config: json.RawMessage(b.Config)}
 }
 
 type configuring struct {

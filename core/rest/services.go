@@ -4,7 +4,6 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"time"
 
@@ -133,9 +132,12 @@ type Draining interface {
 
 // Locals is implemented by core/local.
 type Locals interface {
-	// Add copies a binary of the core's machine and runs it as a provider, with a configuration that is not shown again.
-	// InvalidField when it is not the one with that SHA-256.
-	Add(ctx context.Context, name, binary, sha256 string, config json.RawMessage) (core.Provider, error)
+	// Add copies a binary of the core's machine and runs it as a provider. InvalidField when it is not the one with that
+	// SHA-256, or not signed as it should be.
+	Add(ctx context.Context, name string, b core.NewBinary) (core.Provider, error)
+	// Upgrade tries another binary, and begins to put it in the place of the one that a local provider runs: its row tells
+	// the outcome. InvalidField says why it was not taken; BadState for a provider that the core does not run.
+	Upgrade(ctx context.Context, provider string, b core.NewBinary) (core.Provider, error)
 	// Show adds the configuration, without secrets, to a local provider.
 	Show(p core.Provider) (core.Provider, error)
 	// Configure plans another configuration of a local provider, and applies it: InvalidField for everything that is wrong,

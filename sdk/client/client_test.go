@@ -125,7 +125,7 @@ func TestRequests(t *testing.T) {
 		"POST /v1/operations/o:abandon":               func(c *client.Client) error { _, err := c.Operations.Abandon(ctx, "o"); return err },
 		`POST /v1/providers/p:dial {"address":"h:1"}`: func(c *client.Client) error { _, err := c.Providers.Dial(ctx, "p", "h:1"); return err },
 		`POST /v1/providers {"name":"p","binary":"/b","sha256":"ab"}`: func(c *client.Client) error {
-			_, err := c.Providers.Add(ctx, client.NewLocalProvider{Name: "p", Binary: "/b", SHA256: "ab"})
+			_, err := c.Providers.Add(ctx, client.NewLocalProvider{Name: "p", NewBinary: client.NewBinary{Binary: "/b", SHA256: "ab"}})
 			return err
 		},
 	} {

@@ -4,7 +4,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"iter"
 	"net/http"
 	"time"
@@ -25,16 +24,6 @@ type Provider struct {
 type Drain struct {
 	At             time.Time `json:"at"`
 	TimeoutSeconds int64     `json:"timeout_seconds,omitempty"` // for running work; an hour if it is not said
-}
-
-// LocalProvider is the program of a provider that the core runs itself.
-type LocalProvider struct {
-	Binary string `json:"binary"` // where it was copied from, on the core's machine
-	SHA256 string `json:"sha256"` // hexadecimal, as the core measured it
-	UID    int    `json:"uid"`    // user that it runs as; 0 where the core is not root
-
-	// Config is its configuration, with "(secret)" in the place of secrets, and of what nobody can say; Get alone fills it in.
-	Config map[string]json.RawMessage `json:"config,omitempty"`
 }
 
 // ProviderStatus is what is true.
@@ -127,22 +116,8 @@ type NewToken struct {
 	Replace         bool     `json:"replace,omitempty"`          // cut off who has the name now, also if it is attached
 }
 
-// NewLocalProvider asks for a provider that the core runs itself.
-type NewLocalProvider struct {
-	Name   string         `json:"name"`             // a DNS label
-	Binary string         `json:"binary"`           // absolute path on the core's machine
-	SHA256 string         `json:"sha256"`           // of the binary, hexadecimal
-	Config map[string]any `json:"config,omitempty"` // the provider's own; secrets in it are not shown again
-}
-
 // Providers is the client of /v1/providers.
 type Providers struct{ t *transport }
-
-// Add copies a plugin's binary on the core's machine, and runs it as a provider. fault.InvalidField when the binary
-// cannot be read or its digest is another, fault.NameTaken.
-func (s *Providers) Add(ctx context.Context, p NewLocalProvider) (Provider, error) {
-	return create[Provider](ctx, s.t, p, "providers")
-}
 
 // CreateToken makes a provider in state joining, and the token that admits it.
 func (s *Providers) CreateToken(ctx context.Context, token NewToken) (Provider, JoinToken, error) {

@@ -33,6 +33,7 @@ var providers = kind[client.Provider]{
 		column[client.Provider]{"CAPABILITIES", func(p client.Provider) string { return strings.Join(p.Status.Capabilities, ", ") }},
 		column[client.Provider]{"HOSTS", func(p client.Provider) string { return strings.Join(p.Status.Hosts, ", ") }},
 		column[client.Provider]{"ROUTERS", func(p client.Provider) string { return strings.Join(p.Status.Routers, ", ") }},
+		column[client.Provider]{"UPGRADE", upgrade},
 		column[client.Provider]{"CONFIGURATION", configuration},
 		column[client.Provider]{"FAULTS IN IT", configFaults},
 		column[client.Provider]{"LAST ERROR", lastError},
@@ -73,6 +74,19 @@ func lastError(p client.Provider) string {
 		return ""
 	}
 	return moment(&p.Status.LastError.At) + ": " + p.Status.LastError.Message
+}
+
+// upgrade tells of the last one.
+func upgrade(p client.Provider) string {
+	if p.Local == nil || p.Local.Upgrade == nil {
+		return ""
+	}
+	u := p.Local.Upgrade
+	text := fmt.Sprintf("%s to %s, SHA-256 %s, since %s: %s", u.FromVersion, u.ToVersion, u.SHA256, moment(&u.At), strings.ReplaceAll(string(u.State), "_", " "))
+	if u.Message != "" {
+		text += ", as " + u.Message
+	}
+	return text
 }
 
 // configuration is that of a provider that the core runs, as YAML.
@@ -146,6 +160,7 @@ func (a *app) providerCommand() *cobra.Command {
 		getCommand(a, providers, "hv1"),
 		a.providerAdd(),
 		a.providerConfigure(),
+		a.providerUpgrade(),
 		family("token", "Tokens that let providers join", a.tokenCreate()),
 		a.providerApprove(),
 		a.providerReplace(),

@@ -12,21 +12,45 @@ import (
 	"github.com/rhyzome/rhyzome/sdk/fault"
 )
 
-func (c providers) Add(_ context.Context, name, binary, sha256 string, _ json.RawMessage) (core.Provider, error) {
+// Add implements rest.Locals.
+func (c providers) Add(_ context.Context, name string, b core.NewBinary) (core.Provider, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.providers.free("", name); err != nil {
 		return core.Provider{}, err
 	}
-	if binary == "/nowhere" {
+	if b.Binary == "/nowhere" {
 		return core.Provider{}, fault.Invalid("/binary", "cannot be read on the core's machine")
 	}
 	p := core.Provider{
-		Meta: c.meta(core.New{Name: name}), Local: &core.LocalProvider{Binary: binary, SHA256: strings.ToLower(sha256)},
+		Meta: c.meta(core.New{Name: name}), Local: &core.LocalProvider{Binary: b.Binary, SHA256: strings.ToLower(b.SHA256)},
 		Status: core.ProviderStatus{State: core.ProviderUnreachable, Services: []string{}, Capabilities: []string{}},
 	}
 	c.providers.add("", p)
 	return p, nil
+}
+
+// Upgrade does it at once, and rolls back what is called /doomed.
+func (c providers) Upgrade(_ context.Context, provider string, b core.NewBinary) (core.Provider, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.local(provider)
+	if err != nil {
+		return core.Provider{}, err
+	}
+	if b.Binary == "/nowhere" {
+		return core.Provider{}, fault.Invalid("/binary", "cannot be read on the core's machine")
+	}
+	at := c.now()
+	next := *p.Local
+	next.Upgrade = &core.Upgrade{State: core.UpgradeDone, FromVersion: "1.0.0", ToVersion: "1.1.0", SHA256: strings.ToLower(b.SHA256), At: at, EndedAt: &at}
+	if b.Binary == "/doomed" {
+		next.Upgrade.State, next.Upgrade.Message = core.UpgradeRolledBack, "its process ended"
+	} else {
+		next.Binary, next.SHA256 = b.Binary, next.Upgrade.SHA256
+	}
+	p.Local = &next
+	return *p, nil
 }
 
 // Show implements rest.Locals.
