@@ -34,7 +34,7 @@ func (a *api) providers() {
 			"started again when it ends, and with the core.",
 		status: http.StatusCreated, faults: []fault.Reason{fault.NameTaken},
 	}, func(ctx context.Context, in newLocal) (core.Provider, error) {
-		return a.Locals.Add(ctx, in.Name, in.newBinary.core())
+		return a.Locals.Add(ctx, in.Name, in.core())
 	})
 
 	add(a, route{
@@ -44,7 +44,7 @@ func (a *api) providers() {
 			"again. The provider's local.upgrade tells how that went.",
 		status: http.StatusOK, faults: []fault.Reason{fault.BadState},
 	}, func(ctx context.Context, in newVersion) (core.Provider, error) {
-		return a.Locals.Upgrade(ctx, in.Provider, in.newBinary.core())
+		return a.Locals.Upgrade(ctx, in.Provider, in.core())
 	})
 
 	add(a, route{
