@@ -63,6 +63,8 @@ type ProviderInfo struct {
 	MachineID    string
 	Way          Way
 	Address      string // remote address, or "child"
+	Digest       string // SHA-256 of its program: measured if it is a child, else as it says itself; may be empty
+	Core         string // that it is attached to
 }
 
 // Snapshot is everything that a provider has with our tag.

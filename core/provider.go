@@ -78,6 +78,11 @@ type ProviderStatus struct {
 	SeenAt       *time.Time    `json:"seen_at,omitempty"`
 	CertExpires  *time.Time    `json:"certificate_expires_at,omitempty"`
 
+	Lease   *ProviderLease     `json:"lease,omitempty" description:"While it is attached: which core configures and watches it."`
+	Program *ProviderProgram   `json:"program,omitempty" description:"What it runs, or ran last."`
+	Report  *ConformanceReport `json:"report,omitempty" description:"Of the conformance suite, as an operator gave it."`
+	Behind  string             `json:"behind,omitempty" description:"The newest version of its plugin that is attached, if its own is older."`
+
 	KeyFingerprint   string               `json:"key_fingerprint,omitempty" description:"Of the key of its last certificate: SHA256: and the hash of the public key in base64."`
 	Certificate      *ProviderCertificate `json:"certificate,omitempty"`
 	JoinedAt         *time.Time           `json:"joined_at,omitempty" description:"When it joined, the last time; certificates from before are refused."`
@@ -89,6 +94,33 @@ type ProviderStatus struct {
 	LastError        *LastError           `json:"last_error,omitempty" description:"The last thing that went wrong; it stays when all is well again."`
 	Hosts            []string             `json:"hosts,omitempty" description:"Names of its hosts."`
 	Routers          []string             `json:"routers,omitempty" description:"Names of its routers."`
+}
+
+// ProviderLease says which core has a provider.
+type ProviderLease struct {
+	Core  string    `json:"core" description:"The address at which providers attach to it."`
+	Since time.Time `json:"since"`
+}
+
+// ProviderProgram is the program of a provider.
+type ProviderProgram struct {
+	SHA256   string `json:"sha256"`
+	Measured bool   `json:"measured" description:"By the core, before it started it; else the provider says so itself."`
+}
+
+// ConformanceReport is what a run of the conformance suite found.
+type ConformanceReport struct {
+	Suite         string    `json:"suite" required:"true" maxLength:"64" pattern:"^[!-~]+$" description:"Version of the suite."`
+	Profile       string    `json:"profile" required:"true" maxLength:"64" pattern:"^[!-~]+$"`
+	Plugin        string    `json:"plugin" required:"true" maxLength:"64" pattern:"^[!-~]+$"`
+	Version       string    `json:"version" required:"true" maxLength:"64" pattern:"^[!-~]+$" description:"Of the plugin."`
+	SHA256        string    `json:"sha256,omitempty" pattern:"^[0-9a-f]{64}$" description:"Of the program that was tried."`
+	At            time.Time `json:"at" required:"true" description:"When the run began."`
+	Passed        int       `json:"passed" required:"true" minimum:"0"`
+	Failed        int       `json:"failed" required:"true" minimum:"0"`
+	NotAdvertised int       `json:"not_advertised" required:"true" minimum:"0"`
+	Limited       int       `json:"limited" required:"true" minimum:"0" description:"Could not be tried in full."`
+	KnownFailing  int       `json:"known_failing" required:"true" minimum:"0"`
 }
 
 // Approval is a machine that waits to be admitted: nothing was signed for it yet.

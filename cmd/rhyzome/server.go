@@ -127,7 +127,7 @@ func serve(ctx context.Context, config serverConfig, dev *devCore) (err error) {
 	runner.AfterStep = pauseAfter(os.Getenv("RHYZOME_PAUSE_AFTER"), log)
 	providers := pluginhost.New(pluginhost.Options{
 		Store: db, Authority: authority, Observer: inventory.New(db, runner.Wake, now, newID, log),
-		Now: now, Log: log, OnAttach: func(string) { runner.Wake() },
+		Now: now, Log: log, Name: config.Advertise, OnAttach: func(string) { runner.Wake() },
 	})
 	locals := local.New(local.Options{
 		Dir: filepath.Join(config.StateDir, "providers"), Store: db, Registrar: authority, Keeper: providers, Now: now, NewID: newID, Log: log, Keys: keys,

@@ -81,7 +81,10 @@ func (v *Inventory) attach(tx core.Tx, id string, info core.ProviderInfo) (core.
 	st := &p.Status
 	st.State, st.Message, st.AttachedAt, st.SeenAt, st.ConfigFaults = core.ProviderReady, "", &at, &at, nil
 	st.Plugin, st.Version, st.MachineID, st.Address = info.Plugin, info.Version, info.MachineID, info.Address
-	st.Way = info.Way
+	st.Way, st.Lease, st.Program = info.Way, &core.ProviderLease{Core: info.Core, Since: at}, nil
+	if info.Digest != "" {
+		st.Program = &core.ProviderProgram{SHA256: info.Digest, Measured: info.Way == core.WayChild}
+	}
 	st.Services, st.Capabilities = notNil(info.Services), notNil(info.Capabilities)
 	p.UpdatedAt = at
 	if err := tx.Providers().Update(p); err != nil {
@@ -157,7 +160,7 @@ func (v *Inventory) Detached(ctx context.Context, providerID, why string) error 
 		if err != nil || p.Status.State == core.ProviderRevoked {
 			return err
 		}
-		p.Status.State, p.Status.Message = core.ProviderUnreachable, why
+		p.Status.State, p.Status.Message, p.Status.Lease = core.ProviderUnreachable, why, nil
 		p.Status.LastError = &core.LastError{At: v.now(), Message: why}
 		if err := tx.Providers().Update(p); err != nil {
 			return err

@@ -66,7 +66,9 @@ func TestUpgrade(t *testing.T) {
 	if u := p.Local.Upgrade; u.State != core.UpgradeDone || u.EndedAt == nil || p.Local.SHA256 != nextSum || p.Local.Binary != next {
 		t.Errorf("%+v, %+v", p.Local, u)
 	}
-	s.ready("acme", "1.1.0")
+	if got := s.ready("acme", "1.1.0").Status.Program; got == nil || *got != (core.ProviderProgram{SHA256: nextSum, Measured: true}) {
+		t.Errorf("it runs %+v", got)
+	}
 	s.awaitSite("a")
 	s.await("acme", "rid of the old binary", func(p core.Provider) bool { return slices.Equal(s.files(p), sorted(nextSum, "config.json")) })
 

@@ -16,8 +16,12 @@ import (
 func (a *Authority) ListProviders(ctx context.Context, page core.Page) (rows []core.Provider, next string, err error) {
 	err = a.store.View(ctx, func(tx core.Tx) error {
 		rows, next, err = core.List(tx.Providers(), core.Query{Page: page}, func(p core.Provider) string { return p.ID })
+		if err != nil {
+			return err
+		}
+		newest, err := newestVersions(tx)
 		for i := range rows {
-			err = errors.Join(err, behind(tx, &rows[i]))
+			err = errors.Join(err, complete(tx, &rows[i], newest))
 		}
 		return err
 	})
@@ -30,13 +34,23 @@ func (a *Authority) GetProvider(ctx context.Context, provider string) (p core.Pr
 		if p, err = core.FindProvider(tx, provider); err != nil {
 			return err
 		}
-		return behind(tx, &p)
+		newest, err := newestVersions(tx)
+		if err != nil {
+			return err
+		}
+		return complete(tx, &p, newest)
 	})
 	return p, err
 }
 
-// behind names the hosts and routers of a provider.
-func behind(tx core.Tx, p *core.Provider) error {
+func newestVersions(tx core.Tx) (map[string]string, error) {
+	all, err := core.All(tx.Providers(), core.Query{}, func(p core.Provider) string { return p.ID })
+	return core.NewestVersions(all), err
+}
+
+// complete adds to a provider what its row does not hold: its hosts and routers, and the version that it is behind.
+func complete(tx core.Tx, p *core.Provider, newest map[string]string) error {
+	p.Status.Behind = core.BehindOf(*p, newest)
 	hosts, routers, err := places(tx, *p)
 	for _, h := range hosts {
 		p.Status.Hosts = append(p.Status.Hosts, h.Name)
@@ -111,6 +125,28 @@ func nextUID(tx core.Tx) (int, error) {
 		return 0, fault.New(fault.Bug, "there were %d local providers: no user is left for another", lastUID-firstUID+1)
 	}
 	return uid, tx.SetSetting(settingUID, strconv.Itoa(uid))
+}
+
+// ReportProvider keeps what a run of the conformance suite found about a provider's program. The operator who gives it
+// vouches for it.
+func (a *Authority) ReportProvider(ctx context.Context, provider string, report core.ConformanceReport) (p core.Provider, err error) {
+	err = a.store.Update(ctx, func(tx core.Tx) error {
+		if p, err = core.FindProvider(tx, provider); err != nil {
+			return err
+		}
+		switch {
+		case p.Status.State == core.ProviderRevoked:
+			return fault.New(fault.BadState, "provider %s was deleted", p.Name)
+		case p.Status.Plugin != "" && p.Status.Plugin != report.Plugin:
+			return fault.Invalid("/plugin", "is %s, and %s is of the plugin %s", report.Plugin, p.Name, p.Status.Plugin)
+		}
+		p.Status.Report, p.UpdatedAt = &report, a.now()
+		if err := tx.Providers().Update(p); err != nil {
+			return err
+		}
+		return a.emit(tx, "provider.reported", p, "")
+	})
+	return p, err
 }
 
 // RevokeProvider closes a provider's connection and refuses its certificates from now on; its hosts and routers go with

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"regexp"
 	"slices"
 
 	"github.com/rhyzome/rhyzome/core"
@@ -47,7 +48,7 @@ func (p *port) acceptProvider(ctx context.Context, conn *tls.Conn, entered func(
 			return err
 		},
 		client: wire.NewClient(attached.Conn()), done: attached.Done(), close: attached.Close,
-		way: core.WayAttached, address: conn.RemoteAddr().String(), machineID: hello.MachineID, processID: hello.ProcessID, dialled: hello.Core,
+		way: core.WayAttached, address: conn.RemoteAddr().String(), digest: hello.Digest, machineID: hello.MachineID, processID: hello.ProcessID, dialled: hello.Core,
 		addData: attached.SetData,
 		data: func(ctx context.Context) (*wire.Client, error) {
 			cc, err := attached.Data(ctx)
@@ -151,10 +152,15 @@ func (p *port) refused(conn *tls.Conn, who core.Provider, err error) {
 		"reason", fault.ReasonOf(err), "error", err)
 }
 
+var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
 func cleanHello(h attach.Hello) attach.Hello {
 	h.Provider, h.MachineID, h.ProcessID = clean(h.Provider, maxName), clean(h.MachineID, maxID), clean(h.ProcessID, maxID)
 	h.Core = clean(h.Core, maxName)
 	h.Plugin, h.PluginVersion, h.SDK = clean(h.Plugin, maxName), clean(h.PluginVersion, maxName), clean(h.SDK, maxName)
+	if !hexDigest.MatchString(h.Digest) {
+		h.Digest = ""
+	}
 	if len(h.Versions) > maxList {
 		h.Versions = h.Versions[:maxList]
 	}

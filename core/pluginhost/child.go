@@ -137,7 +137,7 @@ func (h *Host) runChild(ctx context.Context, p core.Provider, c Child) (words st
 	}
 	done := make(chan struct{})
 	s := h.newSession(p, link{
-		client: client.contract, done: done, address: "child", way: core.WayChild,
+		client: client.contract, done: done, address: "child", way: core.WayChild, digest: c.SHA256,
 		data: func(context.Context) (*wire.Client, error) { return client.contract, nil },
 		tell: c.tell,
 		close: sync.OnceFunc(func() {

@@ -3,8 +3,11 @@
 package pluginhost_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -62,6 +65,16 @@ func TestDrainAChild(t *testing.T) {
 	wantReason(t, err, fault.BadState)
 }
 
+func digestOf(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
 // One that is away is told when it comes; elsewhere only its next process takes work again.
 func TestDrainAProviderElsewhere(t *testing.T) {
 	t.Parallel()
@@ -75,6 +88,9 @@ func TestDrainAProviderElsewhere(t *testing.T) {
 	first := startProcess(t, path, "attach", "--config", config)
 	r.waitReady(p.ID)
 	r.observer.wait(t, 1, "seen "+p.ID+" drained")
+	if info := r.observer.infos[0]; info.Digest != digestOf(t, path) || info.Way != core.WayAttached {
+		t.Errorf("it says that its program is %q", info.Digest)
+	}
 	if _, err := r.host.UndrainProvider(t.Context(), "r1"); err != nil {
 		t.Fatal(err)
 	}

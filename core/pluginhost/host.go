@@ -29,6 +29,8 @@ type Options struct {
 	Now       core.Clock
 	Log       *slog.Logger
 
+	// Name is what this core is called; the lease of a provider that is attached names it.
+	Name string
 	// OnAttach is called when a provider is ready for work, to wake what waits for it. It must not block.
 	OnAttach func(providerID string)
 	// Heartbeat is how often a provider shows that it lives, while there are few; 0 for 2 s.

@@ -35,6 +35,7 @@ type link struct {
 	address string
 	way     core.Way
 
+	digest               string // SHA-256 of the program; of one that attached, as it says itself
 	machineID, processID string
 	dialled              string // the address of this core that the provider came by
 }
@@ -167,6 +168,7 @@ func (s *Session) info() core.ProviderInfo {
 	info := core.ProviderInfo{
 		Plugin: s.described.Name, Version: s.described.Version, Services: s.described.Services,
 		Capabilities: []string{}, MachineID: s.link.machineID, Way: s.link.way, Address: s.link.address,
+		Digest: s.link.digest, Core: s.host.Name,
 	}
 	for _, c := range s.described.Capabilities {
 		info.Capabilities = append(info.Capabilities, c.Name)

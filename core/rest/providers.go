@@ -99,6 +99,14 @@ func (a *api) providers() {
 	})
 
 	add(a, route{
+		method: http.MethodPost, path: one + ":report", id: "reportProvider", tag: tag, title: "Keep a report of the conformance suite",
+		about:  "The numbers of a run with the provider's program. Who sends them vouches for them; the provider shows them.",
+		status: http.StatusOK, faults: []fault.Reason{fault.BadState},
+	}, func(ctx context.Context, in reported) (core.Provider, error) {
+		return a.Providers.ReportProvider(ctx, in.Provider, in.ConformanceReport)
+	})
+
+	add(a, route{
 		method: http.MethodDelete, path: one, id: "deleteProvider", tag: tag, title: "Revoke a provider",
 		about:  "Its connection is closed, and its certificate refused from now on.",
 		status: http.StatusNoContent, faults: []fault.Reason{fault.HasChildren},
@@ -145,6 +153,11 @@ type dialAddress struct {
 type drainLimit struct {
 	inProvider
 	TimeoutSeconds int64 `json:"timeout_seconds,omitempty" minimum:"0" maximum:"604800" description:"How long running work may take to end: what runs longer is cancelled. An hour, if it is left out."`
+}
+
+type reported struct {
+	inProvider
+	core.ConformanceReport
 }
 
 type newLocal struct {

@@ -106,6 +106,8 @@ type Providers interface {
 	// ReplaceProvider lets a machine that shows a copy of its certificate take its place; BadState if there is none. The
 	// machine's id, unless empty, must be that of the one that was refused last: InvalidField.
 	ReplaceProvider(ctx context.Context, provider, machine string) (core.Provider, error)
+	// ReportProvider keeps a report of the conformance suite; InvalidField if it is about another plugin.
+	ReportProvider(ctx context.Context, provider string, report core.ConformanceReport) (core.Provider, error)
 }
 
 // CA is implemented by core/pki.

@@ -166,7 +166,8 @@ func checkResponses(t *testing.T, at, path, method string, op *openapi3.Operatio
 // to itself is written as nil, with the reason.
 var clientTypes = map[string]any{
 	"Approval": client.Approval{}, "CA": client.CA{}, "CAProvider": client.CAProvider{}, "CARoot": client.CARoot{},
-	"Contest": client.Contest{}, "LastError": client.LastError{}, "LocalProvider": client.LocalProvider{}, "NewLocal": client.NewLocalProvider{}, "NewVersion": client.NewBinary{}, "Upgrade": client.Upgrade{},
+	"Contest": client.Contest{}, "LastError": client.LastError{}, "LocalProvider": client.LocalProvider{}, "NewLocal": client.NewLocalProvider{}, "NewVersion": client.NewBinary{}, "Upgrade": client.Upgrade{}, "ProviderLease": client.ProviderLease{},
+	"ProviderProgram": client.ProviderProgram{}, "ConformanceReport": client.ConformanceReport{}, "Reported": client.ConformanceReport{},
 	"ProviderCertificate": client.ProviderCertificate{}, "ConfigPlan": client.ConfigPlan{}, "ConfigChange": client.ConfigChange{}, "Drain": client.Drain{},
 	"Attachment": client.Attachment{}, "CloudInit": client.CloudInit{}, "Endpoint": client.Endpoint{},
 	"Event":  client.Event{},

@@ -18,7 +18,8 @@ type Hello struct {
 	MachineID     string `json:"machine_id"` // stable; tells a moved certificate from a restarted process
 	Plugin        string `json:"plugin"`
 	PluginVersion string `json:"plugin_version"`
-	Versions      []int  `json:"versions"` // of the contract
+	Versions      []int  `json:"versions"`         // of the contract
+	Digest        string `json:"digest,omitempty"` // SHA-256 of the program, in hexadecimal, as it says itself
 	SDK           string `json:"sdk"`
 	ProcessID     string `json:"process_id"` // changes with each start of the process; pairs the two connections
 	Core          string `json:"core"`       // the address that was dialled; tells a core's second address from a lost connection

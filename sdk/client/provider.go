@@ -41,6 +41,11 @@ type ProviderStatus struct {
 	SeenAt       *time.Time    `json:"seen_at,omitempty"`
 	CertExpires  *time.Time    `json:"certificate_expires_at,omitempty"`
 
+	Lease   *ProviderLease     `json:"lease,omitempty"`   // while it is attached
+	Program *ProviderProgram   `json:"program,omitempty"` // what it runs, or ran last
+	Report  *ConformanceReport `json:"report,omitempty"`  // as an operator gave it
+	Behind  string             `json:"behind,omitempty"`  // the newest version of its plugin that is attached, if its own is older
+
 	KeyFingerprint   string                 `json:"key_fingerprint,omitempty"`      // of the key of its last certificate
 	Certificate      *ProviderCertificate   `json:"certificate,omitempty"`          // the last one that was signed
 	JoinedAt         *time.Time             `json:"joined_at,omitempty"`            // certificates from before are refused
@@ -52,6 +57,18 @@ type ProviderStatus struct {
 	LastError        *LastError             `json:"last_error,omitempty"`           // stays when all is well again
 	Hosts            []string               `json:"hosts,omitempty"`                // names
 	Routers          []string               `json:"routers,omitempty"`              // names
+}
+
+// ProviderLease says which core configures and watches a provider.
+type ProviderLease struct {
+	Core  string    `json:"core"` // the address at which providers attach to it
+	Since time.Time `json:"since"`
+}
+
+// ProviderProgram is the program of a provider.
+type ProviderProgram struct {
+	SHA256   string `json:"sha256"`
+	Measured bool   `json:"measured"` // by the core; else the provider says so itself
 }
 
 // LastError is the last thing that went wrong with a provider.

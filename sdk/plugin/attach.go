@@ -56,7 +56,7 @@ func (g *program) attach(ctx context.Context) error {
 	e := newEngine(g.provider, g.stderr, level)
 	defer closeEngine(e)
 	m.log = e.Logger()
-	dialer, err := g.dialer(e.Description(), s, m)
+	dialer, err := g.dialer(e.Description(), ownDigest(), s, m)
 	if err != nil {
 		return err
 	}
@@ -86,8 +86,8 @@ func (g *program) member(s settings, command string) (*member, error) {
 	return newMember(id, s.StateDir, time.Now)
 }
 
-// dialer returns what attaches a provider; whoever asks says what it serves.
-func (g *program) dialer(d wire.Description, s settings, m *member) (*attach.Dialer, error) {
+// dialer returns what attaches a provider, whose program has that digest; whoever asks says what it serves.
+func (g *program) dialer(d wire.Description, digest string, s settings, m *member) (*attach.Dialer, error) {
 	machine, err := s.machineID()
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (g *program) dialer(d wire.Description, s settings, m *member) (*attach.Dia
 		Identity:  m.current,
 		Hello: attach.Hello{
 			Provider: m.id.ProviderName, MachineID: machine, Plugin: d.Name, PluginVersion: d.Version,
-			Versions: []int{handshake.ProtocolVersion}, SDK: "go " + Version, ProcessID: d.ProcessID,
+			Versions: []int{handshake.ProtocolVersion}, Digest: digest, SDK: "go " + Version, ProcessID: d.ProcessID,
 		},
 		Clock: m.clock,
 		Log:   m.log,

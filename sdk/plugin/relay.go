@@ -152,6 +152,7 @@ func (r *relayed) keeper(p relay.Program) (*keeper, error) {
 		return nil, err
 	}
 	m.log = slog.New(slog.NewTextHandler(r.stderr, &slog.HandlerOptions{Level: level}))
+	digest := digestOf(p.Path)
 	edit := relay.Edit{pb.ProviderService_Configure_FullMethodName: func(request []byte) ([]byte, error) {
 		return overlaid(base, request)
 	}}
@@ -159,7 +160,7 @@ func (r *relayed) keeper(p relay.Program) (*keeper, error) {
 		member: m, log: m.log,
 		start: func(ctx context.Context) (*relay.Child, wire.Description, error) { return r.start(ctx, p) },
 		dialer: func(child *relay.Child, d wire.Description) (*attach.Dialer, error) {
-			dialer, err := r.dialer(d, s, m)
+			dialer, err := r.dialer(d, digest, s, m)
 			if err != nil {
 				return nil, err
 			}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,14 +22,24 @@ var providers = kind[client.Provider]{
 		{"PLUGIN", plugin},
 		{"SERVICES", func(p client.Provider) string { return strings.Join(p.Status.Services, ", ") }},
 		{"WAY", func(p client.Provider) string { return p.Status.Way }},
+		{"SINCE", func(p client.Provider) string { return moment(p.Status.AttachedAt) }},
 		{"ADDRESS", func(p client.Provider) string { return p.Status.Address }},
-		{"SEEN", func(p client.Provider) string { return moment(p.Status.SeenAt) }},
+		{"PLACES", func(p client.Provider) string {
+			return strings.Join(slices.Concat(p.Status.Hosts, p.Status.Routers), ", ")
+		}},
 		{"ATTENTION", attention},
 	},
 	facts: metaFacts(func(p client.Provider) client.Meta { return p.Meta },
 		column[client.Provider]{state, func(p client.Provider) string { return string(p.Status.State) }},
 		column[client.Provider]{"MESSAGE", func(p client.Provider) string { return p.Status.Message }},
-		column[client.Provider]{"PLUGIN", plugin},
+		column[client.Provider]{"PLUGIN", func(p client.Provider) string {
+			if p.Status.Behind != "" {
+				return plugin(p) + "; behind " + p.Status.Behind
+			}
+			return plugin(p)
+		}},
+		column[client.Provider]{"PROGRAM", programOf},
+		column[client.Provider]{"REPORT", conformance},
 		column[client.Provider]{"SERVICES", func(p client.Provider) string { return strings.Join(p.Status.Services, ", ") }},
 		column[client.Provider]{"CAPABILITIES", func(p client.Provider) string { return strings.Join(p.Status.Capabilities, ", ") }},
 		column[client.Provider]{"HOSTS", func(p client.Provider) string { return strings.Join(p.Status.Hosts, ", ") }},
@@ -42,6 +53,7 @@ var providers = kind[client.Provider]{
 		column[client.Provider]{"ADDRESS", func(p client.Provider) string { return p.Status.Address }},
 		column[client.Provider]{"DIALLED AT", func(p client.Provider) string { return p.DialAddress }},
 		column[client.Provider]{"ATTACHED", func(p client.Provider) string { return moment(p.Status.AttachedAt) }},
+		column[client.Provider]{"LEASE", lease},
 		column[client.Provider]{"SEEN", func(p client.Provider) string { return moment(p.Status.SeenAt) }},
 		column[client.Provider]{"CERTIFICATE", func(p client.Provider) string {
 			if p.Status.CertExpires == nil {
@@ -67,6 +79,14 @@ var providers = kind[client.Provider]{
 
 func plugin(p client.Provider) string {
 	return strings.TrimSpace(p.Status.Plugin + " " + p.Status.Version)
+}
+
+// lease is which core has the provider.
+func lease(p client.Provider) string {
+	if p.Status.Lease == nil {
+		return ""
+	}
+	return p.Status.Lease.Core + " since " + moment(&p.Status.Lease.Since)
 }
 
 func lastError(p client.Provider) string {
@@ -109,19 +129,25 @@ func configFaults(p client.Provider) string {
 	return strings.Join(all, "\n")
 }
 
-// binary is what the core runs, as it measured it.
+// binary is what the core is to run.
 func binary(p client.Provider) string {
 	if p.Local == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s, SHA-256 %s (measured), as user %d", p.Local.Binary, p.Local.SHA256, p.Local.UID)
+	return fmt.Sprintf("copied from %s, SHA-256 %s, as user %d", p.Local.Binary, p.Local.SHA256, p.Local.UID)
 }
 
 // attention says what an operator should look at.
 func attention(p client.Provider) string {
 	var all []string
 	if len(p.Status.ConfigFaults) > 0 {
-		all = append(all, "configuration")
+		all = append(all, "faults in its configuration")
+	}
+	if p.Local != nil && p.Local.Upgrade != nil && p.Local.Upgrade.State == client.UpgradeRolledBack {
+		all = append(all, "upgrade rolled back")
+	}
+	if p.Status.Behind != "" {
+		all = append(all, "behind "+p.Status.Behind)
 	}
 	if p.Status.Approval != nil {
 		all = append(all, "waits for approval")
@@ -164,6 +190,7 @@ func (a *app) providerCommand() *cobra.Command {
 		family("token", "Tokens that let providers join", a.tokenCreate()),
 		a.providerApprove(),
 		a.providerReplace(),
+		a.providerReport(),
 		a.providerDial(),
 		a.providerDrain(),
 		a.providerUndrain(),

@@ -43,6 +43,9 @@ func New() *Cloud {
 	p := core.Provider{Meta: c.meta(core.New{Name: "site"}), Status: core.ProviderStatus{
 		State: core.ProviderReady, Plugin: "memory", Version: "0.1.0", Services: []string{"compute", "network"},
 		Capabilities: []string{"images", "peers", "power"}, Address: "192.0.2.7:40112", SeenAt: &seen,
+		Way: core.WayAttached, AttachedAt: &seen, Lease: &core.ProviderLease{Core: "core.example:7443", Since: seen}, Behind: "0.2.0",
+		Hosts: []string{"hv1", "hv2"}, Routers: []string{"gw"},
+		Program: &core.ProviderProgram{SHA256: strings.Repeat("5", 64)},
 	}}
 	c.providers.add("", p)
 	for i, name := range []string{"hv1", "hv2"} {

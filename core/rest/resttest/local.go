@@ -125,6 +125,21 @@ func (c providers) UndrainProvider(_ context.Context, provider string) (core.Pro
 	return *p, nil
 }
 
+// ReportProvider implements rest.Providers.
+func (c providers) ReportProvider(_ context.Context, provider string, report core.ConformanceReport) (core.Provider, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := c.providers.find("", provider)
+	if err != nil {
+		return core.Provider{}, err
+	}
+	if p.Status.Plugin != report.Plugin {
+		return core.Provider{}, fault.Invalid("/plugin", "is %s, and %s is of the plugin %s", report.Plugin, p.Name, p.Status.Plugin)
+	}
+	p.Status.Report = &report
+	return *p, nil
+}
+
 // local finds a provider that the core runs.
 func (c providers) local(provider string) (*core.Provider, error) {
 	p, err := c.providers.find("", provider)
