@@ -16,7 +16,8 @@ LDFLAGS  := -X main.version=$(VERSION) -X $(MODULE)/sdk/plugin.Version=$(VERSION
             -X $(MODULE)/plugins/libvirt.Version=$(VERSION) -X $(MODULE)/plugins/openwrt.Version=$(VERSION)
 COMMANDS := ./cmd/rhyzome ./cmd/rhyzome-conformance ./plugins/libvirt/cmd/rhyzome-libvirt \
             ./plugins/openwrt/cmd/rhyzome-openwrt ./plugins/examples/memory/cmd/rhyzome-memory \
-            ./plugins/examples/hello-compute/cmd/rhyzome-hello-compute ./plugins/examples/hello-network/cmd/rhyzome-hello-network
+            ./plugins/examples/hello-compute/cmd/rhyzome-hello-compute ./plugins/examples/hello-network/cmd/rhyzome-hello-network \
+            ./plugins/examples/process/cmd/rhyzome-process
 
 .PHONY: help
 help: ## List the targets
@@ -55,9 +56,10 @@ test-unit: node-modules ## Unit tests with the race detector
 CONFORMANCE := bin/rhyzome-conformance run --profile extended
 
 .PHONY: test-conformance
+test-conformance: export GORACE := atexit_sleep_ms=0
 test-conformance: build node-modules ## The conformance suite over real processes, as children and attached
 	go build -race -trimpath -o bin/race/ ./plugins/examples/.../cmd/...
-	for p in memory hello-compute hello-network; do for way in "" "--attach 127.0.0.1:0"; do \
+	for p in memory hello-compute hello-network process; do for way in "" "--attach 127.0.0.1:0"; do \
 		$(CONFORMANCE) --plugin bin/race/rhyzome-$$p --params plugins/examples/$$p/conformance.yaml $$way; done; done
 	for way in --no-auto-mtls "--attach 127.0.0.1:0"; do \
 		$(CONFORMANCE) --plugin plugins/examples/node/main.js --params plugins/examples/node/conformance.yaml $$way; done

@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"plugins/examples/hello-compute": {"sdk/fault", "sdk/provider"},
 	"plugins/examples/hello-network": {"sdk/fault", "sdk/provider"},
 	"plugins/examples/node":          {},
+	"plugins/examples/process":       {"sdk/fault", "sdk/provider"},
 
 	// words
 	"core": {"sdk/fault", "sdk/provider"},
