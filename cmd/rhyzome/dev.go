@@ -150,7 +150,7 @@ func (d devCore) join(ctx context.Context, authority *pki.Authority) (attach.Ide
 		roots.AddCert(root)
 	}
 	return attach.Identity{
-		Certificate: tls.Certificate{Certificate: [][]byte{e.Certificate.Raw}, PrivateKey: key, Leaf: e.Certificate}, Roots: roots,
+		Certificate: tls.Certificate{Certificate: e.Chain, PrivateKey: key, Leaf: e.Certificate}, Roots: roots,
 	}, nil
 }
 

@@ -90,7 +90,7 @@ func understood(words []string) error {
 }
 
 // commands takes a script apart into its simple commands, as far as documentation goes: words, quotes, comments,
-// pipes, && and redirections to a file.
+// pipes, && and redirections.
 func commands(script string) (all [][]string) {
 	var words []string
 	var word strings.Builder
@@ -124,7 +124,7 @@ func commands(script string) (all [][]string) {
 		case r == '\n':
 			comment = false
 			endCommand()
-		case strings.ContainsRune("|&;>", r):
+		case strings.ContainsRune("|&;<>", r):
 			endCommand()
 		case r == ' ' || r == '\t':
 			endWord()

@@ -30,9 +30,14 @@ func main() {
 	os.Exit(code)
 }
 
-// newRootCommand returns the client commands, and those that run something here.
+// newRootCommand returns the client commands, and those that do something here.
 func newRootCommand() *cobra.Command {
 	root := cli.NewRootCommand(version)
 	root.AddCommand(newServerCommand(), newLabCommand(), plugin.RelayCommand())
+	for _, c := range root.Commands() {
+		if c.Name() == "ca" {
+			c.AddCommand(newRootCACommand(), newSignCommand())
+		}
+	}
 	return root
 }

@@ -58,7 +58,8 @@ type Authority struct {
 	renewAll        func()
 }
 
-// Open reads the CA from o.Dir, or makes one at the first start. It fails if the CA is not that of the store's cloud.
+// Open reads the CA from o.Dir, or makes one at the first start. It fails if the CA is not that of the store's cloud. Where
+// an intermediate has ended nobody can ask for another, so Open writes the request, and takes the answer, as files there.
 func Open(ctx context.Context, o Options) (*Authority, error) {
 	cloud, err := cloudID(ctx, o.Store, o.NewID)
 	if err != nil {
@@ -73,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Authority, error) {
 		closeConnection: func(string, string) {}, renewAll: func() {},
 	}
 	a.ca.Store(authority)
-	return a, nil
+	return a, a.mendEnded(ctx)
 }
 
 // cloudID returns the cloud's id, and makes it at the first start.
@@ -88,8 +89,8 @@ func cloudID(ctx context.Context, store core.Store, newID core.NewID) (id string
 	return id, err
 }
 
-// Root returns the certificate of the CA that signs.
-func (a *Authority) Root() *x509.Certificate { return a.ca.Load().cert }
+// Root returns the certificate to trust: it signs, or vouches for the intermediate that does.
+func (a *Authority) Root() *x509.Certificate { return a.ca.Load().root }
 
 // OnDisconnect names the function that closes the connection of a provider that may not have it any more, and is told
 // why.

@@ -19,12 +19,12 @@ import (
 // ca is the key that signs every certificate of a cloud. It never changes: a rotation puts another one in its place.
 type ca struct {
 	cloud string
-	cert  *x509.Certificate
-	key   crypto.Signer
+	*issuer
+	key crypto.Signer
 
-	next     *x509.Certificate // trusted, and will sign; nil unless it is spread
+	next     *issuer // its root is trusted, and it will sign; nil unless it is spread
 	nextKey  crypto.Signer
-	previous *x509.Certificate // trusted, and signed before; nil unless it is being retired
+	previous *issuer // its root is trusted, and it signed before; nil unless it is being retired
 }
 
 // openCA reads the CA of a cloud from dir. Where there is no key it makes one; where there is a key alone, left by a
@@ -34,7 +34,7 @@ func openCA(dir, cloud string, now time.Time) (*ca, error) {
 		return nil, err
 	}
 	keyFile, certFile := filepath.Join(dir, fileKey), filepath.Join(dir, fileCert)
-	cert, err := readCertificate(certFile)
+	signs, err := readIssuer(certFile)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func openCA(dir, cloud string, now time.Time) (*ca, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cert != nil && key == nil {
+	if signs != nil && key == nil {
 		return nil, fmt.Errorf("%s exists without %s: restore the key from the backup", certFile, keyFile)
 	}
 	if key == nil {
@@ -53,25 +53,25 @@ func openCA(dir, cloud string, now time.Time) (*ca, error) {
 			return nil, err
 		}
 	}
-	if cert == nil {
-		if cert, err = selfSign(cloud, key, now); err != nil {
+	if signs == nil {
+		if signs, err = selfSign(cloud, key, now); err != nil {
 			return nil, err
 		}
-		if err := writeCertificate(certFile, cert); err != nil {
+		if err := writeIssuer(certFile, signs); err != nil {
 			return nil, err
 		}
 	}
-	c := &ca{cloud: cloud, cert: cert, key: key}
+	c := &ca{cloud: cloud, issuer: signs, key: key}
 	if c.nextKey, err = readKey(filepath.Join(dir, fileNextKey)); err != nil {
 		return nil, err
 	}
-	if c.next, err = readCertificate(filepath.Join(dir, fileNextCert)); err != nil {
+	if c.next, err = readIssuer(filepath.Join(dir, fileNextCert)); err != nil {
 		return nil, err
 	}
-	if c.next != nil && (c.nextKey == nil || !belong(c.next, c.nextKey)) {
+	if c.next != nil && (c.nextKey == nil || !belong(c.next.cert, c.nextKey)) {
 		return nil, fmt.Errorf("%s does not belong to the key beside it", filepath.Join(dir, fileNextCert))
 	}
-	if c.previous, err = readCertificate(filepath.Join(dir, filePrevious)); err != nil {
+	if c.previous, err = readIssuer(filepath.Join(dir, filePrevious)); err != nil {
 		return nil, err
 	}
 	return c, c.check(certFile)
@@ -82,25 +82,31 @@ func (c *ca) check(file string) error {
 	if !belong(c.cert, c.key) {
 		return fmt.Errorf("%s does not belong to the key beside it", file)
 	}
-	if len(c.cert.URIs) != 1 || *c.cert.URIs[0] != *spiffe(c.cloud, "") {
+	if !ofCloud(c.cert, c.cloud) {
 		return fmt.Errorf("%s is of the cloud %v, the database of spiffe://%s: one of the two was restored from elsewhere",
 			file, c.cert.URIs, c.cloud)
 	}
 	return nil
 }
 
-func selfSign(cloud string, key crypto.Signer, now time.Time) (*x509.Certificate, error) {
-	template := &x509.Certificate{
+// selfSign makes an issuer that is its own root.
+func selfSign(cloud string, key crypto.Signer, now time.Time) (*issuer, error) {
+	template := rootTemplate(cloud, now)
+	template.MaxPathLenZero = true
+	cert, err := sign(template, template, key.Public(), key)
+	return &issuer{cert: cert, root: cert}, err
+}
+
+func rootTemplate(cloud string, now time.Time) *x509.Certificate {
+	return &x509.Certificate{
 		Subject:               pkix.Name{CommonName: "Rhyzome CA " + cloud},
 		URIs:                  []*url.URL{spiffe(cloud, "")},
 		NotBefore:             now,
 		NotAfter:              now.Add(caLife),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
-		MaxPathLenZero:        true,
 		KeyUsage:              x509.KeyUsageCertSign,
 	}
-	return sign(template, template, key.Public(), key)
 }
 
 // sign completes a certificate with this CA.
@@ -121,14 +127,10 @@ func sign(template, parent *x509.Certificate, public crypto.PublicKey, key crypt
 	return x509.ParseCertificate(der)
 }
 
-// pool returns the roots that are trusted.
-func (c *ca) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	for _, root := range c.trusted() {
-		pool.AddCert(root)
-	}
-	return pool
-}
-
 // spiffe returns the URI of something in a cloud.
 func spiffe(cloud, path string) *url.URL { return &url.URL{Scheme: "spiffe", Host: cloud, Path: path} }
+
+// ofCloud reports whether a CA's certificate was made for a cloud.
+func ofCloud(cert *x509.Certificate, cloud string) bool {
+	return len(cert.URIs) == 1 && *cert.URIs[0] == *spiffe(cloud, "")
+}

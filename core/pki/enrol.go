@@ -33,6 +33,7 @@ type EnrolRequest struct {
 type Enrolment struct {
 	Provider    core.Provider
 	Certificate *x509.Certificate
+	Chain       [][]byte // the certificate, and what vouches for it below the root, in DER
 	Roots       [][]byte // to trust, in DER
 }
 
@@ -189,7 +190,7 @@ func (a *Authority) certify(tx core.Tx, p core.Provider, csr *x509.CertificateRe
 	}
 	p.Status.CertExpires = &cert.NotAfter
 	p.UpdatedAt = now
-	out := Enrolment{Provider: p, Certificate: cert}
+	out := Enrolment{Provider: p, Certificate: cert, Chain: c.chain(cert)}
 	for _, root := range c.trusted() {
 		out.Roots = append(out.Roots, root.Raw)
 	}

@@ -17,19 +17,43 @@ import (
 const (
 	blockCertificate = "CERTIFICATE"
 	blockKey         = "PRIVATE KEY"
+	blockRequest     = "CERTIFICATE REQUEST"
 )
 
-// readCertificate returns nil if there is no file.
-func readCertificate(path string) (*x509.Certificate, error) {
-	der, err := readBlock(path, blockCertificate)
-	if err != nil || der == nil {
+// readIssuer returns nil if there is no file.
+func readIssuer(path string) (*issuer, error) {
+	text, err := readFile(path)
+	if err != nil || text == nil {
 		return nil, err
 	}
-	cert, err := x509.ParseCertificate(der)
+	i, err := parseIssuer(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s %w", path, err)
 	}
-	return cert, nil
+	return i, nil
+}
+
+// parseIssuer reads the PEM of what signs, and behind it the root that signed it, unless it is one.
+func parseIssuer(text []byte) (*issuer, error) {
+	var all []*x509.Certificate
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != blockCertificate {
+			return nil, fmt.Errorf("holds a PEM block %q among the certificates", block.Type)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("holds a damaged certificate: %w", err)
+		}
+		all = append(all, cert)
+	}
+	if len(all) != 1 && len(all) != 2 {
+		return nil, fmt.Errorf("holds %d certificates in PEM, not one that signs and perhaps its root", len(all))
+	}
+	i := &issuer{cert: all[0], root: all[len(all)-1]}
+	if err := i.cert.CheckSignatureFrom(i.root); err != nil {
+		return nil, fmt.Errorf("holds a certificate that the root beside it did not sign: %w", err)
+	}
+	return i, nil
 }
 
 // readKey returns nil if there is no file. It refuses a key that others may read.
@@ -57,11 +81,8 @@ func readKey(path string) (crypto.Signer, error) {
 }
 
 func readBlock(path, kind string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	text, err := readFile(path)
+	if err != nil || text == nil {
 		return nil, err
 	}
 	block, _ := pem.Decode(text)
@@ -71,8 +92,25 @@ func readBlock(path, kind string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-func writeCertificate(path string, cert *x509.Certificate) error {
-	return writeBlock(path, blockCertificate, cert.Raw, 0o644)
+// readFile returns nil if there is no file.
+func readFile(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
+}
+
+func writeIssuer(path string, i *issuer) error {
+	return writeFile(path, encode(i.certificates()...), 0o644)
+}
+
+// encode returns certificates as PEM.
+func encode(all ...*x509.Certificate) (text []byte) {
+	for _, cert := range all {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: cert.Raw})...)
+	}
+	return text
 }
 
 func writeKey(path string, key crypto.Signer) error {
@@ -80,11 +118,11 @@ func writeKey(path string, key crypto.Signer) error {
 	if err != nil {
 		return err
 	}
-	return writeBlock(path, blockKey, der, 0o600)
+	return writeFile(path, pem.EncodeToMemory(&pem.Block{Type: blockKey, Bytes: der}), 0o600)
 }
 
-// writeBlock writes the whole file, on disk, or none.
-func writeBlock(path, kind string, der []byte, mode fs.FileMode) (err error) {
+// writeFile writes the whole file, on disk, or none.
+func writeFile(path string, text []byte, mode fs.FileMode) (err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -98,8 +136,8 @@ func writeBlock(path, kind string, der []byte, mode fs.FileMode) (err error) {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	err = errors.Join(pem.Encode(f, &pem.Block{Type: kind, Bytes: der}), f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {

@@ -78,8 +78,8 @@ func (a *Authority) current(p core.Provider, cert *x509.Certificate, grace time.
 
 // providerID returns whose certificate it is, at whatever time.
 func (c *ca) providerID(cert *x509.Certificate) (string, error) {
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: c.pool(), CurrentTime: cert.NotAfter, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	err := c.verify(cert, x509.VerifyOptions{
+		CurrentTime: cert.NotAfter, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
 		return "", fault.New(fault.CertRefused, "the certificate is not one of this cloud's: %w", err)
@@ -98,7 +98,7 @@ func (c *ca) provider(p core.Provider, request *x509.CertificateRequest, now tim
 		Subject:     pkix.Name{CommonName: p.Name},
 		URIs:        []*url.URL{spiffe(c.cloud, pathProvider+p.ID)},
 		NotBefore:   now,
-		NotAfter:    now.Add(providerLife),
+		NotAfter:    c.until(now, providerLife),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, request.PublicKey)

@@ -17,27 +17,17 @@ import (
 	"time"
 )
 
-// The files of a CA. What signs is ca.key and ca.crt; the others are there while it is rotated. Each step is the rename
-// of a file, so that a crash leaves the state before or after, or one that mend completes.
+// The files of a CA. What signs is ca.key and ca.crt; the others are there while it is rotated. A certificate has its root
+// behind it in the same file if the root's key is kept elsewhere. Each step is the rename of a file, so that a crash
+// leaves the state before or after, or one that mend completes.
 const (
-	fileKey      = "ca.key"
-	fileCert     = "ca.crt"
-	fileNextKey  = "next.key"
-	fileNextCert = "next.crt"
-	filePrevious = "previous.crt"
+	fileKey        = "ca.key"
+	fileCert       = "ca.crt"
+	fileNextKey    = "next.key"
+	fileNextCert   = "next.crt"
+	filePrevious   = "previous.crt"
+	fileRequestKey = "request.key" // of an intermediate that the root has not signed yet
 )
-
-// trusted returns the roots; the one that signs is the first.
-func (c *ca) trusted() []*x509.Certificate {
-	all := []*x509.Certificate{c.cert}
-	if c.next != nil {
-		all = append(all, c.next)
-	}
-	if c.previous != nil {
-		all = append(all, c.previous)
-	}
-	return all
-}
 
 func (c *ca) fingerprints() (all []string) {
 	for _, root := range c.trusted() {
@@ -58,22 +48,27 @@ func (c *ca) begin(dir string, now time.Time) (*ca, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := selfSign(c.cloud, key, now)
+	root, err := selfSign(c.cloud, key, now)
 	if err != nil {
 		return nil, err
 	}
+	return c.spread(dir, root, key)
+}
+
+// spread makes an issuer the next one.
+func (c *ca) spread(dir string, next *issuer, key crypto.Signer) (*ca, error) {
 	if err := writeKey(filepath.Join(dir, fileNextKey), key); err != nil {
 		return nil, err
 	}
-	if err := writeCertificate(filepath.Join(dir, fileNextCert), cert); err != nil {
+	if err := writeIssuer(filepath.Join(dir, fileNextCert), next); err != nil {
 		return nil, err
 	}
-	return &ca{cloud: c.cloud, cert: c.cert, key: c.key, next: cert, nextKey: key}, nil
+	return &ca{cloud: c.cloud, issuer: c.issuer, key: c.key, next: next, nextKey: key}, nil
 }
 
-// change lets the next root sign. The key of the old one is gone with it.
+// change lets the next issuer sign. The key of the old one is gone with it.
 func (c *ca) change(dir string) (*ca, error) {
-	if err := writeCertificate(filepath.Join(dir, filePrevious), c.cert); err != nil {
+	if err := writeIssuer(filepath.Join(dir, filePrevious), c.issuer); err != nil {
 		return nil, err
 	}
 	if err := rename(dir, fileNextKey, fileKey); err != nil {
@@ -82,15 +77,15 @@ func (c *ca) change(dir string) (*ca, error) {
 	if err := rename(dir, fileNextCert, fileCert); err != nil {
 		return nil, err
 	}
-	return &ca{cloud: c.cloud, cert: c.next, key: c.nextKey, previous: c.cert}, nil
+	return &ca{cloud: c.cloud, issuer: c.next, key: c.nextKey, previous: c.issuer}, nil
 }
 
-// retire trusts the previous root no more.
+// retire accepts the previous issuer no more.
 func (c *ca) retire(dir string) (*ca, error) {
 	if err := remove(dir, filePrevious); err != nil {
 		return nil, err
 	}
-	return &ca{cloud: c.cloud, cert: c.cert, key: c.key}, nil
+	return &ca{cloud: c.cloud, issuer: c.issuer, key: c.key}, nil
 }
 
 // mend completes, or takes back, a step that a crash interrupted.
@@ -99,7 +94,7 @@ func mend(dir string) error {
 	if err != nil {
 		return err
 	}
-	cert, err := readCertificate(filepath.Join(dir, fileCert))
+	cert, err := readIssuer(filepath.Join(dir, fileCert))
 	if err != nil {
 		return err
 	}
@@ -107,20 +102,31 @@ func mend(dir string) error {
 	if err != nil {
 		return err
 	}
-	next, err := readCertificate(filepath.Join(dir, fileNextCert))
+	next, err := readIssuer(filepath.Join(dir, fileNextCert))
 	if err != nil {
 		return err
 	}
-	previous, err := readCertificate(filepath.Join(dir, filePrevious))
+	previous, err := readIssuer(filepath.Join(dir, filePrevious))
 	if err != nil {
 		return err
+	}
+	waiting, err := readKey(filepath.Join(dir, fileRequestKey))
+	if err != nil {
+		return err
+	}
+	for _, i := range []*issuer{cert, next} {
+		if i != nil && waiting != nil && belong(i.cert, waiting) { // install, before it forgets the request
+			if err := remove(dir, fileRequestKey); err != nil {
+				return err
+			}
+		}
 	}
 	switch {
-	case next != nil && key != nil && belong(next, key): // change, between its renames
+	case next != nil && key != nil && belong(next.cert, key): // change, between its renames
 		return rename(dir, fileNextCert, fileCert)
-	case previous != nil && cert != nil && previous.Equal(cert): // change, before them
+	case previous != nil && cert != nil && previous.equal(cert): // change, before them
 		return remove(dir, filePrevious)
-	case next == nil && nextKey != nil: // begin, between its files
+	case next == nil && nextKey != nil: // spread, between its files
 		return remove(dir, fileNextKey)
 	}
 	return nil

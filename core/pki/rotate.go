@@ -5,7 +5,6 @@ package pki
 import (
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"slices"
 	"strings"
 
@@ -23,12 +22,13 @@ func (a *Authority) GetCA(ctx context.Context) (out core.CA, err error) {
 }
 
 func (a *Authority) describe(tx core.Tx, c *ca) (core.CA, error) {
-	out := core.CA{Phase: c.phase(), Roots: []core.CARoot{}, Providers: []core.CAProvider{}}
+	out := core.CA{Cloud: c.cloud, Phase: c.phase(), Roots: []core.CARoot{}, Providers: []core.CAProvider{}}
 	for _, root := range c.trusted() {
-		out.Roots = append(out.Roots, core.CARoot{
-			Fingerprint: fingerprint(root), NotBefore: root.NotBefore, NotAfter: root.NotAfter,
-			Certificate: string(pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: root.Raw})),
-		})
+		out.Roots = append(out.Roots, show(root))
+	}
+	if c.offline() {
+		intermediate := show(c.cert)
+		out.Intermediate = &intermediate
 	}
 	rows, err := core.All(tx.Providers(), core.Query{}, func(p core.Provider) string { return p.ID })
 	if err != nil {
@@ -42,16 +42,23 @@ func (a *Authority) describe(tx core.Tx, c *ca) (core.CA, error) {
 	return out, nil
 }
 
+func show(cert *x509.Certificate) core.CARoot {
+	return core.CARoot{
+		Fingerprint: fingerprint(cert), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, Certificate: string(encode(cert)),
+	}
+}
+
 // counts reports whether a rotation waits for a provider: it has a certificate that is good, or can be renewed.
 func (a *Authority) counts(p core.Provider) bool {
 	until := p.Status.CertExpires
 	return p.Status.State != core.ProviderRevoked && until != nil && a.now().Before(until.Add(renewalLife))
 }
 
-// RotateCA takes the next step of a rotation. From steady: a new root is made, and everybody is given it. From spreading:
-// the new root signs from now on, and the key of the old one is destroyed. From switched: the old root is trusted no
-// more. The two last are refused with BadState, naming who is not ready; with force they are taken all the same, and
-// who is not ready needs a new join token.
+// RotateCA takes the next step of a rotation. From steady: a new root is made, and everybody is given it; BadState if the
+// root's key is kept elsewhere, since InstallCA begins then. From spreading: the new root signs from now on, or its
+// intermediate, and the key of the old one is destroyed. From switched: the old root is trusted no more, the old
+// intermediate accepted no more. The two last are refused with BadState, naming who is not ready; with force they are
+// taken all the same, and who is not ready needs a new join token.
 func (a *Authority) RotateCA(ctx context.Context, force bool) (core.CA, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
@@ -64,6 +71,10 @@ func (a *Authority) RotateCA(ctx context.Context, force bool) (core.CA, error) {
 		return now, fault.New(fault.BadState, "%s is not ready: wait until it is attached, or force the step; then it needs a new join token",
 			strings.Join(behind, ", ")).With("providers", strings.Join(behind, ","))
 	}
+	if now.Phase == core.CASteady && c.offline() {
+		return now, fault.New(fault.BadState,
+			"the root's key is not here: rhyzome ca request, then rhyzome ca sign where the root is, then rhyzome ca install begin a rotation")
+	}
 	var next *ca
 	switch now.Phase {
 	case core.CASteady:
@@ -74,13 +85,21 @@ func (a *Authority) RotateCA(ctx context.Context, force bool) (core.CA, error) {
 		next, err = c.retire(a.dir)
 	}
 	if err != nil {
-		return now, &fault.Error{Code: fault.Internal, Reason: fault.Bug, Message: "the CA's files could not be changed", Err: err}
+		return now, notWritten(err)
 	}
-	a.ca.Store(next)
-	a.log.Warn("CA rotation", "phase", next.phase(), "signs", fingerprint(next.cert), "forced", force)
-	var out core.CA
+	return a.adopt(ctx, next, force)
+}
+
+func notWritten(err error) error {
+	return &fault.Error{Code: fault.Internal, Reason: fault.Bug, Message: "the CA's files could not be changed", Err: err}
+}
+
+// adopt makes a CA that is on disk the one in use, and asks everybody who is attached to take it.
+func (a *Authority) adopt(ctx context.Context, c *ca, forced bool) (out core.CA, err error) {
+	a.ca.Store(c)
+	a.log.Warn("CA rotation", "phase", c.phase(), "signs", fingerprint(c.cert), "root", fingerprint(c.root), "forced", forced)
 	err = a.store.Update(ctx, func(tx core.Tx) error {
-		if out, err = a.describe(tx, next); err != nil {
+		if out, err = a.describe(tx, c); err != nil {
 			return err
 		}
 		return tx.Emit(core.Event{
@@ -110,7 +129,7 @@ func (a *Authority) OnRotate(renewAll func()) {
 	a.renewAll = renewAll
 }
 
-// Stale reports whether a provider should renew its certificate now: another root signs, or others are trusted.
+// Stale reports whether a provider should renew its certificate now: another key signs, or other roots are trusted.
 func (a *Authority) Stale(p core.Provider) bool {
 	c := a.ca.Load()
 	last := p.Status.Certificate
@@ -152,7 +171,7 @@ func (c *ca) ready(p core.Provider) bool {
 	case last == nil || !last.InUse:
 		return false
 	case c.next != nil:
-		return slices.Contains(last.Roots, fingerprint(c.next))
+		return slices.Contains(last.Roots, fingerprint(c.next.root))
 	}
 	return last.Issuer == fingerprint(c.cert)
 }

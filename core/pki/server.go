@@ -15,8 +15,8 @@ import (
 )
 
 // ServerCertificate returns what tls.Config.GetCertificate wants: a certificate of the CA for the names (DNS names and
-// addresses), with the CA's own behind it, made anew at half of its life and when another root signs. Its key is never
-// stored.
+// addresses), with those that vouch for it behind it up to the root, made anew at half of its life and when another key
+// signs. Its key is never stored.
 func (a *Authority) ServerCertificate(names ...string) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	var (
 		mu      sync.Mutex
@@ -35,12 +35,15 @@ func (a *Authority) ServerCertificate(names ...string) func(*tls.ClientHelloInfo
 		if err != nil {
 			return nil, err
 		}
-		current, signer, until = fresh, c.cert, now.Add(serverLife/2)
+		current, signer, until = fresh, c.cert, now.Add(fresh.Leaf.NotAfter.Sub(now)/2)
+		if left := c.cert.NotAfter.Sub(now); c.offline() && left < serverLife {
+			a.log.Warn("the intermediate that signs ends soon: let the root sign another (rhyzome ca request)", "ends", c.cert.NotAfter)
+		}
 		return current, nil
 	}
 }
 
-// server makes a server's certificate. It begins with the CA, so that a machine without a clock, which takes the start
+// server makes a server's certificate. It begins with the root, so that a machine without a clock, which takes the start
 // of its own certificate for the time, never finds it not yet valid.
 func (c *ca) server(names []string, now time.Time) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -49,8 +52,8 @@ func (c *ca) server(names []string, now time.Time) (*tls.Certificate, error) {
 	}
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: names[0]},
-		NotBefore:   c.cert.NotBefore,
-		NotAfter:    now.Add(serverLife),
+		NotBefore:   c.root.NotBefore,
+		NotAfter:    c.until(now, serverLife),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
@@ -65,5 +68,9 @@ func (c *ca) server(names []string, now time.Time) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Certificate{Certificate: [][]byte{cert.Raw, c.cert.Raw}, PrivateKey: key, Leaf: cert}, nil
+	out := &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
+	for _, up := range c.certificates() { // the root too: who joins has only its fingerprint
+		out.Certificate = append(out.Certificate, up.Raw)
+	}
+	return out, nil
 }

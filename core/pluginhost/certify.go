@@ -97,7 +97,7 @@ func (j joiner) Enrol(ctx context.Context, req *pb.EnrolRequest) (*pb.EnrolRespo
 		return nil, wire.ToStatus(err)
 	}
 	return &pb.EnrolResponse{
-		CertificateChain: [][]byte{e.Certificate.Raw}, Roots: e.Roots,
+		CertificateChain: e.Chain, Roots: e.Roots,
 		ProviderId: e.Provider.ID, ProviderName: e.Provider.Name, CoreTime: timestamppb.New(j.Now()),
 	}, nil
 }
@@ -110,7 +110,7 @@ func (j joiner) RenewExpired(ctx context.Context, req *pb.RenewExpiredRequest) (
 		return nil, wire.ToStatus(err)
 	}
 	return &pb.RenewExpiredResponse{
-		CertificateChain: [][]byte{e.Certificate.Raw}, Roots: e.Roots, CoreTime: timestamppb.New(j.Now()),
+		CertificateChain: e.Chain, Roots: e.Roots, CoreTime: timestamppb.New(j.Now()),
 	}, nil
 }
 
@@ -151,7 +151,7 @@ func (d desk) Renew(ctx context.Context, req *pb.RenewRequest) (*pb.RenewRespons
 		s.renewed(e.Certificate.NotAfter)
 	}
 	return &pb.RenewResponse{
-		CertificateChain: [][]byte{e.Certificate.Raw}, Roots: e.Roots, CoreTime: timestamppb.New(d.Now()),
+		CertificateChain: e.Chain, Roots: e.Roots, CoreTime: timestamppb.New(d.Now()),
 	}, nil
 }
 

@@ -269,7 +269,7 @@ func (r *rig) join(name string) member {
 		r.t.Fatal(err)
 	}
 	return member{name: name, id: e.Provider.ID, identity: attach.Identity{
-		Certificate: tls.Certificate{Certificate: [][]byte{e.Certificate.Raw}, PrivateKey: key, Leaf: e.Certificate},
+		Certificate: tls.Certificate{Certificate: e.Chain, PrivateKey: key, Leaf: e.Certificate},
 		Roots:       r.roots(),
 	}}
 }

@@ -115,6 +115,11 @@ type CA interface {
 	GetCA(ctx context.Context) (core.CA, error)
 	// RotateCA takes the next step of a rotation: BadState, naming them, while providers are not ready, unless forced.
 	RotateCA(ctx context.Context, force bool) (core.CA, error)
+	// RequestCA returns what a root that is kept elsewhere has to sign.
+	RequestCA(ctx context.Context) (core.CARequest, error)
+	// InstallCA takes what it signed: InvalidField if that cannot be used here, BadState without a request or while a
+	// rotation is under way.
+	InstallCA(ctx context.Context, certificates string) (core.CA, error)
 }
 
 // Dialling is implemented by core/pluginhost.

@@ -166,6 +166,7 @@ func checkResponses(t *testing.T, at, path, method string, op *openapi3.Operatio
 // to itself is written as nil, with the reason.
 var clientTypes = map[string]any{
 	"Approval": client.Approval{}, "CA": client.CA{}, "CAProvider": client.CAProvider{}, "CARoot": client.CARoot{},
+	"CARequest": client.CARequest{},
 	"Contest": client.Contest{}, "LastError": client.LastError{}, "LocalProvider": client.LocalProvider{}, "NewLocal": client.NewLocalProvider{}, "NewVersion": client.NewBinary{}, "Upgrade": client.Upgrade{}, "ProviderLease": client.ProviderLease{},
 	"ProviderProgram": client.ProviderProgram{}, "ConformanceReport": client.ConformanceReport{}, "Reported": client.ConformanceReport{},
 	"ProviderCertificate": client.ProviderCertificate{}, "ConfigPlan": client.ConfigPlan{}, "ConfigChange": client.ConfigChange{}, "Drain": client.Drain{},
@@ -182,7 +183,7 @@ var clientTypes = map[string]any{
 	"Project": client.Project{}, "Provider": client.Provider{}, "ProviderStatus": client.ProviderStatus{},
 	"ResourceRef": client.ResourceRef{}, "Router": client.Router{}, "Subnet": client.Subnet{}, "WireGuardStatus": client.WireGuardStatus{},
 
-	"Approving": nil, "Configuring": nil, "DrainLimit": nil, "Replacement": nil, "Rotation": nil, "DialAddress": nil, // arguments of methods
+	"Approving": nil, "Configuring": nil, "DrainLimit": nil, "Replacement": nil, "Rotation": nil, "Installation": nil, "DialAddress": nil, // arguments of methods
 	"Reboot": nil, "Started": nil, "Joining": nil, // envelopes that methods take apart
 	"Settings":     nil, // a JSON object of the provider's author
 	"ProblemField": nil, // fault.FieldViolation

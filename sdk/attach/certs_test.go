@@ -32,6 +32,15 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
+// intermediate returns a CA that this one vouches for.
+func (a *authority) intermediate() *authority {
+	i := &authority{t: a.t}
+	i.cert, i.key = a.sign(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "intermediate"}, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign,
+	})
+	return i
+}
+
 func (a *authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -44,7 +44,7 @@ func dialCore(ctx context.Context, address string, config *tls.Config) (*grpc.Cl
 	return newClient(conn)
 }
 
-// verifyCore checks that the peer showed the token's CA, and is a core of it. A machine without a clock takes the CA's
+// verifyCore checks that the peer showed the token's CA, and is a core of it, or of an intermediate of it. A machine without a clock takes the CA's
 // start for the time: cores' certificates begin no later.
 func verifyCore(s tls.ConnectionState, token Token, now time.Time) error {
 	for _, ca := range s.PeerCertificates[1:] {
@@ -54,9 +54,14 @@ func verifyCore(s tls.ConnectionState, token Token, now time.Time) error {
 		if now.Before(ca.NotBefore) {
 			now = ca.NotBefore
 		}
-		roots := x509.NewCertPool()
+		roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
 		roots.AddCert(ca)
-		_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: ServerName, CurrentTime: now})
+		for _, shown := range s.PeerCertificates[1:] {
+			intermediates.AddCert(shown)
+		}
+		_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{
+			Roots: roots, Intermediates: intermediates, DNSName: ServerName, CurrentTime: now,
+		})
 		return err
 	}
 	return fault.New(fault.CertRefused, "the core at this address is not the one that made the token: its CA is another one")

@@ -57,6 +57,10 @@ func TestJoinVerifiesTheCoreFirst(t *testing.T) {
 	provider := ca.server() // a provider's certificate is of the CA, but no core's
 	provider.Certificates = []tls.Certificate{ca.identity().Certificate}
 	provider.Certificates[0].Certificate = append(provider.Certificates[0].Certificate, ca.cert.Raw)
+	behind := ca.intermediate().server() // shows itself, the intermediate, and the CA behind that
+	behind.Certificates[0].Certificate = append(behind.Certificates[0].Certificate, ca.cert.Raw)
+	stranger := other.intermediate().server() // an intermediate of another CA in front of ours
+	stranger.Certificates[0].Certificate = append(stranger.Certificates[0].Certificate, ca.cert.Raw)
 	for _, c := range []struct {
 		name   string
 		config *tls.Config
@@ -64,6 +68,9 @@ func TestJoinVerifiesTheCoreFirst(t *testing.T) {
 		ok     bool
 	}{
 		{"the right core", ca.server(), time.Now, true},
+		{"behind an intermediate", behind, time.Now, true},
+		{"behind one, no clock", behind, func() time.Time { return time.Unix(0, 0) }, true},
+		{"behind another CA's", stranger, time.Now, false},
 		{"no clock", ca.server(), func() time.Time { return time.Unix(0, 0) }, true},
 		{"clock far ahead", ca.server(), func() time.Time { return time.Now().AddDate(10, 0, 0) }, false},
 		{"another cloud", other.server(), time.Now, false},

@@ -4,6 +4,7 @@ package resttest
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/rhyzome/rhyzome/core"
@@ -27,7 +28,7 @@ func (c authority) ca() core.CA {
 			NotBefore: c.now(), NotAfter: c.now().Add(20 * 365 * 24 * time.Hour),
 		}
 	}
-	out := core.CA{Phase: c.phase, Roots: []core.CARoot{root("old")}, Providers: []core.CAProvider{}}
+	out := core.CA{Cloud: "cloud", Phase: c.phase, Roots: []core.CARoot{root("old")}, Providers: []core.CAProvider{}}
 	switch c.phase {
 	case "":
 		out.Phase = core.CASteady
@@ -54,5 +55,26 @@ func (c authority) RotateCA(_ context.Context, force bool) (core.CA, error) {
 	c.phase = map[core.CAPhase]core.CAPhase{
 		core.CASteady: core.CASpreading, core.CASpreading: core.CASwitched, core.CASwitched: core.CASteady,
 	}[c.ca().Phase]
+	return c.ca(), nil
+}
+
+func (c authority) RequestCA(context.Context) (core.CARequest, error) {
+	return core.CARequest{
+		Cloud: "cloud", KeyFingerprint: "SHA256:key",
+		CertificateRequest: "-----BEGIN CERTIFICATE REQUEST-----\nrequest\n-----END CERTIFICATE REQUEST-----\n",
+	}, nil
+}
+
+// InstallCA takes anything for an intermediate of a new root.
+func (c authority) InstallCA(_ context.Context, certificates string) (core.CA, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ca().Phase != core.CASteady {
+		return core.CA{}, fault.New(fault.BadState, "a rotation is under way")
+	}
+	if !strings.Contains(certificates, "BEGIN CERTIFICATE-----") {
+		return core.CA{}, fault.Invalid("/certificates", "it holds no certificates")
+	}
+	c.phase = core.CASpreading
 	return c.ca(), nil
 }

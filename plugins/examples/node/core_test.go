@@ -30,14 +30,16 @@ import (
 
 const secret = "good"
 
-// core is the attach port of a core: joining, renewal, and what attaches.
+// core is the attach port of a core: joining, renewal, and what attaches. It signs with an intermediate, as where the
+// root's key is kept elsewhere.
 type core struct {
 	pb.UnimplementedJoinServiceServer
 	pb.UnimplementedCoreServiceServer
 
 	host     *attach.Host
 	listener net.Listener
-	ca       *x509.Certificate
+	root     *x509.Certificate
+	ca       *x509.Certificate // the intermediate
 	key      *ecdsa.PrivateKey
 	asked    chan net.Conn // connections that ask something of the core
 	closed   chan struct{}
@@ -48,14 +50,22 @@ type core struct {
 func newCore(t *testing.T, certificates tls.ClientAuthType) *core {
 	t.Helper()
 	c := &core{asked: make(chan net.Conn), closed: make(chan struct{})}
-	var err error
-	if c.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	if c.ca, err = c.sign(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}, &c.key.PublicKey); err != nil {
-		t.Fatal(err)
+	for i, name := range []string{"test root", "test intermediate"} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			c.key = key // the root signs itself
+		}
+		if c.ca, err = c.sign(&x509.Certificate{
+			Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		}, &key.PublicKey); err != nil {
+			t.Fatal(err)
+		}
+		if c.key = key; i == 0 {
+			c.root = c.ca
+		}
 	}
 	config, err := c.tls(certificates)
 	if err != nil {
@@ -99,10 +109,10 @@ func (c *core) tls(certificates tls.ClientAuthType) (*tls.Config, error) {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
-	pool.AddCert(c.ca)
+	pool.AddCert(c.root)
 	members := &tls.Config{
 		MinVersion:   tls.VersionTLS13,
-		Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw, c.ca.Raw}, PrivateKey: key}},
+		Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw, c.ca.Raw, c.root.Raw}, PrivateKey: key}},
 		ClientAuth:   certificates, ClientCAs: pool,
 		NextProtos: []string{attach.ProtocolProvider, attach.ProtocolData, attach.ProtocolCore},
 	}
@@ -135,7 +145,7 @@ func (c *core) sign(template *x509.Certificate, public any) (*x509.Certificate, 
 func (c *core) address() string { return c.listener.Addr().String() }
 
 func (c *core) token() string {
-	return attach.Token{CA: attach.Fingerprint(c.ca), Secret: secret}.Text()
+	return attach.Token{CA: attach.Fingerprint(c.root), Secret: secret}.Text()
 }
 
 // questions is the listener of what is asked of the core.
@@ -167,7 +177,7 @@ func (c *core) Enrol(_ context.Context, req *pb.EnrolRequest) (*pb.EnrolResponse
 		return nil, wire.ToStatus(err)
 	}
 	return &pb.EnrolResponse{
-		CertificateChain: chain, Roots: [][]byte{c.ca.Raw}, ProviderId: "id-1", ProviderName: "hv1", CoreTime: timestamppb.Now(),
+		CertificateChain: chain, Roots: [][]byte{c.root.Raw}, ProviderId: "id-1", ProviderName: "hv1", CoreTime: timestamppb.Now(),
 	}, nil
 }
 
@@ -178,7 +188,7 @@ func (c *core) Renew(_ context.Context, req *pb.RenewRequest) (*pb.RenewResponse
 		return nil, wire.ToStatus(err)
 	}
 	c.renewals.Add(1)
-	return &pb.RenewResponse{CertificateChain: chain, Roots: [][]byte{c.ca.Raw}, CoreTime: timestamppb.Now()}, nil
+	return &pb.RenewResponse{CertificateChain: chain, Roots: [][]byte{c.root.Raw}, CoreTime: timestamppb.Now()}, nil
 }
 
 func (c *core) certify(request []byte) ([][]byte, error) {
@@ -195,5 +205,5 @@ func (c *core) certify(request []byte) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return [][]byte{leaf.Raw}, nil
+	return [][]byte{leaf.Raw, c.ca.Raw}, nil
 }

@@ -188,7 +188,7 @@ func (x *EnrolRequest) GetProviderName() string {
 
 type EnrolResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// X.509 in DER, leaf first.
+	// X.509 in DER, leaf first, then what vouches for it below the root: all of it is shown in the TLS handshake.
 	CertificateChain [][]byte `protobuf:"bytes,1,rep,name=certificate_chain,json=certificateChain,proto3" json:"certificate_chain,omitempty"`
 	// X.509 in DER: the roots to trust.
 	Roots         [][]byte               `protobuf:"bytes,2,rep,name=roots,proto3" json:"roots,omitempty"`
@@ -320,7 +320,7 @@ func (x *RenewExpiredRequest) GetMachineId() string {
 
 type RenewExpiredResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// X.509 in DER, leaf first.
+	// X.509 in DER, leaf first, then what vouches for it below the root: all of it is shown in the TLS handshake.
 	CertificateChain [][]byte `protobuf:"bytes,1,rep,name=certificate_chain,json=certificateChain,proto3" json:"certificate_chain,omitempty"`
 	// X.509 in DER: the roots to trust.
 	Roots         [][]byte               `protobuf:"bytes,2,rep,name=roots,proto3" json:"roots,omitempty"`
