@@ -32,7 +32,7 @@ async function dial(address, protocol, options, signal) {
   }
 }
 
-// greet sends the Hello and returns the Welcome. Not a byte behind the Welcome is taken from the socket.
+// greet sends the Hello and returns the Welcome, which may be a refusal. Not a byte behind the Welcome is taken from the socket.
 async function greet(socket, hello, signal) {
   const body = Buffer.from(JSON.stringify(hello));
   const length = Buffer.alloc(4);
@@ -40,9 +40,7 @@ async function greet(socket, hello, signal) {
   socket.write(Buffer.concat([length, body]));
   const size = (await take(socket, 4, signal)).readUInt32BE();
   if (size > maxFrame) throw new Error(`a frame of ${size} bytes is larger than ${maxFrame}`);
-  const welcome = JSON.parse(await take(socket, size, signal));
-  if (welcome.error) throw new Error(`the core refused this provider: ${welcome.error.message} (${welcome.error.reason})`);
-  return welcome;
+  return JSON.parse(await take(socket, size, signal));
 }
 
 // take reads exactly so many bytes.
@@ -66,6 +64,8 @@ async function serve(server, address, protocol, member, hello, signal, attached)
   signal.addEventListener('abort', close);
   try {
     const welcome = await greet(socket, hello, limit);
+    member.saw(welcome.core_time); // also if it refuses: so a machine learns that its certificate expired
+    if (welcome.error) throw new Error(`the core refused this provider: ${welcome.error.message} (${welcome.error.reason})`);
     const closed = new Promise((resolve) => { socket.once('close', resolve); });
     server.createConnectionInjector(grpc.ServerCredentials.createInsecure()).injectConnection(socket); // TLS is below
     attached?.(welcome);
@@ -90,15 +90,14 @@ class Pause {
 
 // keep makes one kind of connection, again and again, until signal. It never gives up: what refuses a provider is mended on
 // the other side. without is what the log says there is meanwhile.
-async function keep(without, addresses, signal, session) {
+async function keep(without, address, signal, session) {
   const pause = new Pause();
   let told = '';
-  for (let i = 0; !signal.aborted; i++) {
-    const address = addresses[i % addresses.length];
+  while (!signal.aborted) {
     const began = Date.now();
     let why = lost;
     try {
-      await session(address);
+      await session();
     } catch (error) {
       why = error.name === 'AbortError' ? 'the core does not answer' : error.message;
     }
@@ -109,11 +108,20 @@ async function keep(without, addresses, signal, session) {
   }
 }
 
-// keepAttached keeps the server attached to one of the cores, until signal. Each session has a second connection, for
-// image content, that lives no longer than the first.
+// keepAttached keeps the server attached to every one of the cores, until signal. A core that is away disturbs no other. Of
+// two addresses of one core, one stands by: the core says so, and goes on to be asked.
 async function keepAttached(server, member, addresses, hello, signal) {
-  const renewals = member.keepRenewed(addresses, dial, signal);
-  await keep('not attached', addresses, signal, async (address) => {
+  const cores = [...new Set(addresses)];
+  await Promise.all([
+    member.keepRenewed(cores, dial, signal),
+    ...cores.map((core) => keepSession(server, member, core, { ...hello, core }, signal)),
+  ]);
+}
+
+// keepSession keeps the server attached to one core. Each session has a second connection, for image content, that lives no
+// longer than the first.
+async function keepSession(server, member, address, hello, signal) {
+  await keep('not attached', address, signal, async () => {
     const end = new AbortController();
     const over = () => end.abort();
     signal.addEventListener('abort', over);
@@ -121,7 +129,7 @@ async function keepAttached(server, member, addresses, hello, signal) {
     try {
       await serve(server, address, 'rhyzome-provider/1', member, hello, end.signal, (welcome) => {
         console.error(`attached to ${address}, version ${welcome.version} of the contract`);
-        data = keep('no data connection', [address], end.signal, () => serve(server, address, 'rhyzome-data/1', member, hello, end.signal));
+        data = keep('no data connection', address, end.signal, () => serve(server, address, 'rhyzome-data/1', member, hello, end.signal));
       });
     } finally {
       signal.removeEventListener('abort', over);
@@ -129,7 +137,6 @@ async function keepAttached(server, member, addresses, hello, signal) {
       await data;
     }
   });
-  await renewals;
 }
 
 module.exports = { dial, keepAttached };

@@ -5,9 +5,9 @@
 'use strict';
 
 const http2 = require('node:http2');
-const { definitions } = require('./contract');
+const { definitions, reasonOf } = require('./contract');
 
-// call calls a method of a service of the contract, and closes the socket.
+// call calls a method of a service of the contract, and closes the socket. An error that the core answered has its reason.
 async function call(socket, service, method, message, signal) {
   const { path, requestSerialize, responseDeserialize } = definitions[`rhyzome.provider.v1.${service}`][method];
   const session = http2.connect('http://core.rhyzome.internal', { createConnection: () => socket });
@@ -17,7 +17,8 @@ async function call(socket, service, method, message, signal) {
     head.writeUInt32BE(body.length, 1);
     const { headers, content } = await request(session, path, Buffer.concat([head, body]), signal);
     if (headers['grpc-status'] !== '0') {
-      throw new Error(`the core refused: ${decodeURIComponent(headers['grpc-message'] ?? `status ${headers['grpc-status']}`)}`);
+      const message = decodeURIComponent(headers['grpc-message'] ?? `status ${headers['grpc-status']}`);
+      throw Object.assign(new Error(`the core refused: ${message}`), { reason: reasonOf(headers['grpc-status-details-bin']) });
     }
     return responseDeserialize(content.subarray(5));
   } finally {

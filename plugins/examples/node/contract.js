@@ -79,6 +79,13 @@ function any(type, message) {
   return { type_url: `type.googleapis.com/${type}`, value: encode(type, message) };
 }
 
+// reasonOf reads the reason of an error that somebody answered, from the trailer that holds its details in base64.
+function reasonOf(trailer) {
+  const { details } = definitions['google.rpc.Status'].deserialize(Buffer.from(trailer ?? '', 'base64'));
+  const info = details.find(({ type_url: type }) => type === 'type.googleapis.com/google.rpc.ErrorInfo');
+  return info ? definitions['google.rpc.ErrorInfo'].deserialize(info.value).reason : '';
+}
+
 // Violations collects what is wrong, so that all of it is reported at once.
 class Violations {
   constructor() { this.all = []; }
@@ -107,5 +114,5 @@ function milliseconds(duration) {
 
 module.exports = {
   contract: packages.rhyzome.provider.v1, health: packages.grpc.health.v1, controller: packages.plugin,
-  definitions, Fault, Violations, timestamp, milliseconds,
+  definitions, Fault, reasonOf, Violations, timestamp, milliseconds,
 };

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,12 +45,19 @@ type core struct {
 	asked    chan net.Conn // connections that ask something of the core
 	closed   chan struct{}
 	renewals atomic.Int32
+
+	expire  atomic.Bool                      // certificates are signed that have expired
+	shown   atomic.Pointer[x509.Certificate] // by who renewed one that expired
+	waiting atomic.Bool                      // an operator has not approved yet
+
+	mu   sync.Mutex
+	keys []string // that asked to join
 }
 
 // newCore returns one that asks those who attach for certificates in this way.
 func newCore(t *testing.T, certificates tls.ClientAuthType) *core {
 	t.Helper()
-	c := &core{asked: make(chan net.Conn), closed: make(chan struct{})}
+	c := &core{}
 	for i, name := range []string{"test root", "test intermediate"} {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
@@ -67,6 +75,21 @@ func newCore(t *testing.T, certificates tls.ClientAuthType) *core {
 			c.root = c.ca
 		}
 	}
+	c.listen(t, certificates)
+	return c
+}
+
+// another returns a second core of the same cloud.
+func (c *core) another(t *testing.T) *core {
+	t.Helper()
+	second := &core{root: c.root, ca: c.ca, key: c.key}
+	second.listen(t, tls.RequireAndVerifyClientCert)
+	return second
+}
+
+func (c *core) listen(t *testing.T, certificates tls.ClientAuthType) {
+	t.Helper()
+	c.asked, c.closed = make(chan net.Conn), make(chan struct{})
 	config, err := c.tls(certificates)
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +103,9 @@ func newCore(t *testing.T, certificates tls.ClientAuthType) *core {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(questions{c}) }()
 	c.host = attach.NewHost(c.listener, config, []int{handshake.ProtocolVersion}, slog.New(slog.DiscardHandler), func(conn *tls.Conn) {
+		if state := conn.ConnectionState(); state.NegotiatedProtocol == attach.ProtocolJoin && len(state.PeerCertificates) > 0 {
+			c.shown.Store(state.PeerCertificates[0])
+		}
 		select {
 		case c.asked <- conn:
 		case <-c.closed:
@@ -93,10 +119,9 @@ func newCore(t *testing.T, certificates tls.ClientAuthType) *core {
 		}
 		c.host.Close()
 	})
-	return c
 }
 
-// tls asks everybody for a certificate but those who come to join.
+// tls asks everybody for a certificate; those who come to join, or with one that expired, need none that is good.
 func (c *core) tls(certificates tls.ClientAuthType) (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -117,7 +142,7 @@ func (c *core) tls(certificates tls.ClientAuthType) (*tls.Config, error) {
 		NextProtos: []string{attach.ProtocolProvider, attach.ProtocolData, attach.ProtocolCore},
 	}
 	joining := members.Clone()
-	joining.ClientAuth, joining.NextProtos = tls.NoClientCert, []string{attach.ProtocolJoin}
+	joining.ClientAuth, joining.NextProtos = tls.RequestClientCert, []string{attach.ProtocolJoin}
 	members.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if slices.Contains(hello.SupportedProtos, attach.ProtocolJoin) {
 			return joining, nil
@@ -131,6 +156,9 @@ func (c *core) tls(certificates tls.ClientAuthType) (*tls.Config, error) {
 func (c *core) sign(template *x509.Certificate, public any) (*x509.Certificate, error) {
 	template.SerialNumber = big.NewInt(time.Now().UnixNano())
 	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	if c.expire.Load() {
+		template.NotAfter = time.Now().Add(-time.Minute)
+	}
 	parent := template
 	if c.ca != nil {
 		parent = c.ca
@@ -176,9 +204,48 @@ func (c *core) Enrol(_ context.Context, req *pb.EnrolRequest) (*pb.EnrolResponse
 	if err != nil {
 		return nil, wire.ToStatus(err)
 	}
+	key, err := c.noteKey(chain[0])
+	if err != nil {
+		return nil, wire.ToStatus(err)
+	}
+	if c.waiting.Load() {
+		return nil, wire.ToStatus(fault.New(fault.ApprovalPending, "an operator has to approve the key %s first", key))
+	}
 	return &pb.EnrolResponse{
 		CertificateChain: chain, Roots: [][]byte{c.root.Raw}, ProviderId: "id-1", ProviderName: "hv1", CoreTime: timestamppb.Now(),
 	}, nil
+}
+
+func (c *core) noteKey(certificate []byte) (string, error) {
+	leaf, err := x509.ParseCertificate(certificate)
+	if err != nil {
+		return "", err
+	}
+	key, err := attach.KeyFingerprint(leaf.PublicKey)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keys = append(c.keys, key)
+	return key, err
+}
+
+// askedToJoin returns the keys that did.
+func (c *core) askedToJoin() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.keys)
+}
+
+// RenewExpired implements JoinService. What it signs is good again.
+func (c *core) RenewExpired(_ context.Context, req *pb.RenewExpiredRequest) (*pb.RenewExpiredResponse, error) {
+	if shown := c.shown.Load(); shown == nil || time.Now().Before(shown.NotAfter) || req.GetMachineId() != "m1" {
+		return nil, wire.ToStatus(fault.New(fault.CertRefused, "this is for certificates that expired: %v, of machine %q", shown, req.GetMachineId()))
+	}
+	c.expire.Store(false)
+	chain, err := c.certify(req.GetCertificateRequest())
+	if err != nil {
+		return nil, wire.ToStatus(err)
+	}
+	return &pb.RenewExpiredResponse{CertificateChain: chain, Roots: [][]byte{c.root.Raw}, CoreTime: timestamppb.Now()}, nil
 }
 
 // Renew implements CoreService.

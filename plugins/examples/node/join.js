@@ -5,12 +5,15 @@
 
 const crypto = require('node:crypto');
 const fs = require('node:fs');
+const path = require('node:path');
+const timers = require('node:timers/promises');
 const { dial } = require('./attach');
 const { call } = require('./call');
-const { certified, file, machineID, write } = require('./identity');
-const { certificateRequest } = require('./request');
+const { certified, file, machineID, writeIdentity, writeWhole } = require('./identity');
+const { certificateRequest, fingerprint, newKey } = require('./request');
 
 const joinWithin = 30000; // milliseconds
+const approvalEvery = 2000;
 const protocol = 'rhyzome-join/1';
 
 // parse reads a token: rhyzome-join-1.FINGERPRINT.SECRET, the fingerprint being the SHA-256 of the core's CA.
@@ -34,20 +37,66 @@ async function findCA(address, token, signal) {
   throw new Error('the core at this address is not the one that made the token: its CA is another one');
 }
 
-// join enrols this machine. The key is made here; the core is told the secret only after it has shown, on the connection
-// that carries it, a certificate of the CA that the token names.
-async function join({ core, 'token-file': tokenFile, 'state-dir': directory, 'machine-id': given }, plugin) {
+// joiningKey returns the key to join with: that of a join that did not end, so that its token can be used again.
+function joiningKey(directory) {
+  const name = joiningFile(directory);
+  if (!fs.existsSync(name)) writeWhole(name, newKey().export({ type: 'pkcs8', format: 'pem' }));
+  return crypto.createPrivateKey(fs.readFileSync(name));
+}
+
+const joiningFile = (directory) => path.join(directory, 'joining.key');
+
+// enrol asks the first core that answers. A core is told the secret only after it has shown, on the connection that
+// carries it, a certificate of the CA that the token names.
+async function enrol(cores, token, message) {
+  for (const [i, address] of cores.entries()) {
+    try {
+      const limit = AbortSignal.timeout(joinWithin);
+      const ca = await findCA(address, token, limit);
+      const socket = await dial(address, protocol, { ca }, limit);
+      return await call(socket, 'JoinService', 'Enrol', { ...message, token: token.secret }, limit);
+    } catch (error) {
+      if (!away(error) || i === cores.length - 1) throw error;
+    }
+  }
+  throw new Error('say where the core is: --core HOST:PORT');
+}
+
+const away = (error) => Boolean(error.syscall) || error.name === 'AbortError';
+
+// redeem exchanges the token for a certificate. It waits while an operator has to approve the key.
+async function redeem(cores, token, key, message) {
+  for (let waiting = false; ; waiting = true) {
+    try {
+      return await enrol(cores, token, message);
+    } catch (error) {
+      if (error.reason !== 'APPROVAL_PENDING' && !(waiting && away(error))) throw error;
+      if (!waiting) {
+        console.log(`this machine's key is ${fingerprint(key)}; waiting for an operator who compares it with rhyzome provider get, and lets it in: rhyzome provider approve`);
+      }
+      await timers.setTimeout(approvalEvery);
+    }
+  }
+}
+
+// final are the refusals after which the key is of no use any more.
+const final = ['TOKEN_INVALID', 'TOKEN_EXPIRED', 'TOKEN_USED', 'TOKEN_MISMATCH', 'INVALID_FIELD'];
+
+// join enrols this machine. The key is made here, and stays.
+async function join({ core, 'token-file': tokenFile, 'state-dir': directory, 'machine-id': given }, { name: plugin, services }) {
   if (fs.existsSync(file(directory))) throw new Error(`this machine has joined already: ${file(directory)}`);
   const token = parse(fs.readFileSync(tokenFile === '-' ? 0 : tokenFile, 'utf8'));
-  const machine = machineID(directory, given);
-  const { privateKey, request } = certificateRequest(plugin);
-  const limit = AbortSignal.timeout(joinWithin);
-  const ca = await findCA(core[0], token, limit);
-  const socket = await dial(core[0], protocol, { ca }, limit);
-  const answer = await call(socket, 'JoinService', 'Enrol', { token: token.secret, certificate_request: request, machine_id: machine, plugin }, limit);
-  const identity = { provider_id: answer.provider_id, provider_name: answer.provider_name, core };
-  write(directory, certified(identity, privateKey, answer));
-  console.log(`joined as provider ${answer.provider_name}; key and certificate are in ${file(directory)}`);
+  const message = { machine_id: machineID(directory, given), plugin, services };
+  const key = joiningKey(directory);
+  try {
+    const answer = await redeem(core, token, key, { ...message, certificate_request: certificateRequest(plugin, key) });
+    writeIdentity(directory, certified({ provider_id: answer.provider_id, provider_name: answer.provider_name, core }, key, answer));
+    fs.rmSync(joiningFile(directory));
+    console.log(`joined as provider ${answer.provider_name}; key and certificate are in ${file(directory)}`);
+  } catch (error) {
+    if (final.includes(error.reason)) fs.rmSync(joiningFile(directory));
+    throw error;
+  }
 }
 
 module.exports = { join };

@@ -88,7 +88,7 @@ async function main() {
       config: { type: 'string', default: env.RHYZOME_CONFIG },
     },
   });
-  if (positionals.join(' ') === 'join' && values.core && values['token-file']) return join(values, description.name);
+  if (positionals.join(' ') === 'join' && values.core && values['token-file']) return join(values, description);
   if (positionals.join(' ') === 'attach') return attach(values);
   throw new Error(usage);
 }

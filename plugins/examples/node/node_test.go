@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/rhyzome/rhyzome/conformance"
+	"github.com/rhyzome/rhyzome/sdk/attach"
 	"github.com/rhyzome/rhyzome/sdk/fault"
 	"github.com/rhyzome/rhyzome/sdk/handshake"
 	"github.com/rhyzome/rhyzome/sdk/provider"
@@ -81,6 +83,86 @@ func TestStaysAttached(t *testing.T) {
 		t.Errorf("told to end, it ended with %v", err)
 	}
 	m.cmd = nil
+}
+
+func TestRenewsWhatExpired(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.core.expire.Store(true)
+	m.join()
+	m.attach()
+	if s := m.session(); s.Hello.Provider != "hv1" {
+		t.Errorf("it says hello as %+v", s.Hello)
+	}
+	if m.core.shown.Load() == nil {
+		t.Error("it attached with a certificate that expired")
+	}
+}
+
+func TestJoinWaitsForApproval(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.core.waiting.Store(true)
+	flags := []string{"--core", m.core.address(), "--token-file", "-"}
+	var out lockedBuffer
+	first := m.command("join", flags...)
+	first.Stdin, first.Stdout = strings.NewReader(m.core.token()), &out
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it asks again", func() bool { return len(m.core.askedToJoin()) > 1 })
+	key := m.core.askedToJoin()[0]
+	if !strings.Contains(out.String(), "key is "+key) {
+		t.Errorf("it has the key %s, and says %q", key, out.String())
+	}
+	if err := first.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	first.Wait()
+	if _, err := os.Stat(filepath.Join(m.state, "identity.json")); err == nil {
+		t.Error("it has an identity that nobody approved")
+	}
+	m.core.waiting.Store(false)
+	m.join()
+	if keys := slices.Compact(m.core.askedToJoin()); len(keys) != 1 {
+		t.Errorf("it asked with the keys %q", keys)
+	}
+	if _, err := os.Stat(filepath.Join(m.state, "joining.key")); err == nil {
+		t.Error("the key is still where it is while one joins")
+	}
+}
+
+func TestAttachesToEveryCore(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.join()
+	second := m.core.another(t)
+	away, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := away.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m.attach("--core", away.Addr().String(), "--core", m.core.address(), "--core", second.address())
+	one := m.session()
+	two, err := second.host.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.Hello.ProcessID != two.Hello.ProcessID || one.Hello.Core != m.core.address() || two.Hello.Core != second.address() {
+		t.Errorf("it says hello as %+v and %+v", one.Hello, two.Hello)
+	}
+	one.Close()
+	one = m.session()
+	for _, s := range []*attach.Session{one, two} {
+		if _, err := wire.NewClient(s.Conn()).Describe(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Data(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestRefusesAnotherCore(t *testing.T) {

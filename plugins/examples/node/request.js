@@ -19,18 +19,27 @@ const sequence = (...content) => der(0x30, ...content);
 const commonName = der(0x06, Buffer.from('550403', 'hex')); // 2.5.4.3
 const ecdsaWithSHA256 = sequence(der(0x06, Buffer.from('2a8648ce3d040302', 'hex'))); // 1.2.840.10045.4.3.2
 
-// certificateRequest makes a key, and the request for its certificate. The core decides what the certificate says; a
-// name in it is for people.
-function certificateRequest(name) {
-  const { publicKey, privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+// newKey makes a key that a core takes.
+const newKey = () => crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+
+const publicKey = (key) => crypto.createPublicKey(key).export({ type: 'spki', format: 'der' });
+
+// fingerprint is how people recognise a key.
+function fingerprint(key) {
+  return `SHA256:${crypto.createHash('sha256').update(publicKey(key)).digest('base64').replace(/=+$/, '')}`;
+}
+
+// certificateRequest makes the request for the certificate of a key. The core decides what the certificate says; a name in
+// it is for people.
+function certificateRequest(name, key) {
   const info = sequence(
     der(0x02, Buffer.from([0])), // version
     sequence(der(0x31, sequence(commonName, der(0x0c, Buffer.from(name))))),
-    publicKey.export({ type: 'spki', format: 'der' }),
+    publicKey(key),
     der(0xa0), // no attributes
   );
-  const signature = der(0x03, Buffer.from([0]), crypto.sign('sha256', info, privateKey));
-  return { privateKey, request: sequence(info, ecdsaWithSHA256, signature) };
+  const signature = der(0x03, Buffer.from([0]), crypto.sign('sha256', info, key));
+  return sequence(info, ecdsaWithSHA256, signature);
 }
 
-module.exports = { certificateRequest };
+module.exports = { certificateRequest, fingerprint, newKey };
