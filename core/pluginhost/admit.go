@@ -65,7 +65,7 @@ func (p *port) acceptProvider(ctx context.Context, conn *tls.Conn, entered func(
 // acceptData pairs a data connection with the session of the same process.
 func (p *port) acceptData(ctx context.Context, conn *tls.Conn) {
 	who, authErr := p.authenticate(ctx, conn)
-	data, err := attach.Accept(conn, func(hello attach.Hello) (attach.Welcome, error) {
+	data, err := attach.AcceptData(conn, dataIdle, func(hello attach.Hello) (attach.Welcome, error) {
 		welcome, err := p.welcome(hello, who, authErr)
 		if err == nil && p.sessionOf(who, hello) == nil {
 			err = fault.New(fault.ProviderAway, "this process is not attached")

@@ -16,6 +16,8 @@ import (
 const (
 	// dataWithin is how long a provider may take to open its data connection.
 	dataWithin = 15 * time.Second
+	// dataIdle is for how long it stays open when nothing goes over it.
+	dataIdle = time.Minute
 	// uploadStall ends an upload of which nothing was taken, or that was not answered, for so long.
 	uploadStall = 10 * time.Minute
 	// maxMoved is how often the offset may move between asking and sending.

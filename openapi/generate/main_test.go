@@ -167,7 +167,7 @@ func checkResponses(t *testing.T, at, path, method string, op *openapi3.Operatio
 var clientTypes = map[string]any{
 	"Approval": client.Approval{}, "CA": client.CA{}, "CAProvider": client.CAProvider{}, "CARoot": client.CARoot{},
 	"CARequest": client.CARequest{},
-	"Contest": client.Contest{}, "LastError": client.LastError{}, "LocalProvider": client.LocalProvider{}, "NewLocal": client.NewLocalProvider{}, "NewVersion": client.NewBinary{}, "Upgrade": client.Upgrade{}, "ProviderLease": client.ProviderLease{},
+	"Contest":   client.Contest{}, "LastError": client.LastError{}, "LocalProvider": client.LocalProvider{}, "NewLocal": client.NewLocalProvider{}, "NewVersion": client.NewBinary{}, "Upgrade": client.Upgrade{}, "ProviderLease": client.ProviderLease{},
 	"ProviderProgram": client.ProviderProgram{}, "ConformanceReport": client.ConformanceReport{}, "Reported": client.ConformanceReport{},
 	"ProviderCertificate": client.ProviderCertificate{}, "ConfigPlan": client.ConfigPlan{}, "ConfigChange": client.ConfigChange{}, "Drain": client.Drain{},
 	"Attachment": client.Attachment{}, "CloudInit": client.CloudInit{}, "Endpoint": client.Endpoint{},

@@ -62,7 +62,7 @@ func (l *oneConn) Close() error {
 func (l *oneConn) Addr() net.Addr { return l.conn.LocalAddr() }
 
 // newClient makes the connection a gRPC client's, once: grpc-go's second dial fails, and the client is over.
-func newClient(conn net.Conn) (*grpc.ClientConn, error) {
+func newClient(conn net.Conn, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	var used atomic.Bool
 	options := append(ClientOptions(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // TLS is below
@@ -72,7 +72,7 @@ func newClient(conn net.Conn) (*grpc.ClientConn, error) {
 			}
 			return conn, nil
 		}))
-	client, err := grpc.NewClient("passthrough:///attached", options...)
+	client, err := grpc.NewClient("passthrough:///attached", append(options, more...)...)
 	if err != nil {
 		return nil, err
 	}

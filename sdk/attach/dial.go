@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	pb "github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1"
 	"github.com/rhyzome/rhyzome/sdk/fault"
 )
 
@@ -79,10 +80,13 @@ func end(server *grpc.Server, within time.Duration) {
 	server.GracefulStop()
 }
 
-// serve answers the core's calls on the connection until it, or ctx, ends.
-func (d *Dialer) serve(ctx context.Context, conn net.Conn) error {
+// serve answers the core's calls on the connection until it, or ctx, ends. data is nil on a data connection.
+func (d *Dialer) serve(ctx context.Context, conn net.Conn, data *dataService) error {
 	server := grpc.NewServer(append(ServerOptions(), d.Options...)...)
 	d.Register(server)
+	if data != nil {
+		pb.RegisterDataServiceServer(server, data)
+	}
 	checks := health.NewServer()
 	checks.SetServingStatus(HealthService, healthpb.HealthCheckResponse_SERVING)
 	healthpb.RegisterHealthServer(server, checks)

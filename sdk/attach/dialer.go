@@ -86,24 +86,20 @@ func (d *Dialer) session(ctx context.Context, address string) (welcome bool, err
 	var data sync.WaitGroup
 	defer data.Wait()
 	defer cancel()
-	data.Go(func() { d.keepData(ctx, address) })
-	return true, d.serve(ctx, conn)
-}
-
-// keepData keeps the data connection of a session open until ctx, the session's, ends.
-func (d *Dialer) keepData(ctx context.Context, address string) {
-	keep(ctx, Backoff{}, func() (bool, error) {
-		conn, _, err := d.dial(ctx, address, ProtocolData)
-		if err != nil {
-			return false, err
+	asked := newDataService()
+	data.Go(func() {
+		if answer.DataOnDemand {
+			d.openData(ctx, address, asked)
+		} else {
+			d.keepData(ctx, address)
 		}
-		return true, d.serve(ctx, conn)
-	}, func(err error) { d.Log.Debug("data connection ended", "core", address, "error", err) })
+	})
+	return true, d.serve(ctx, conn, asked)
 }
 
 func (d *Dialer) dial(ctx context.Context, address, protocol string) (net.Conn, Welcome, error) {
 	hello := d.Hello
-	hello.Core = address
+	hello.Core, hello.DataOnDemand = address, true
 	return dial(ctx, address, d.tls(protocol), hello)
 }
 

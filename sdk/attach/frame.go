@@ -21,8 +21,9 @@ type Hello struct {
 	Versions      []int  `json:"versions"`         // of the contract
 	Digest        string `json:"digest,omitempty"` // SHA-256 of the program, in hexadecimal, as it says itself
 	SDK           string `json:"sdk"`
-	ProcessID     string `json:"process_id"` // changes with each start of the process; pairs the two connections
-	Core          string `json:"core"`       // the address that was dialled; tells a core's second address from a lost connection
+	ProcessID     string `json:"process_id"`               // changes with each start of the process; pairs the two connections
+	Core          string `json:"core"`                     // the address that was dialled; tells a core's second address from a lost connection
+	DataOnDemand  bool   `json:"data_on_demand,omitempty"` // the data connection is opened when the core asks, if it does
 }
 
 // Welcome is the core's answer: either Error, or the others.
@@ -30,7 +31,9 @@ type Welcome struct {
 	Version     int       `json:"version,omitempty"`
 	CoreTime    time.Time `json:"core_time"`
 	HeartbeatMS int64     `json:"heartbeat_ms,omitempty"`
-	Error       *Refusal  `json:"error,omitempty"`
+	// DataOnDemand says that the core asks for the data connection, with DataService, of a provider that said so too.
+	DataOnDemand bool     `json:"data_on_demand,omitempty"`
+	Error        *Refusal `json:"error,omitempty"`
 }
 
 // Refusal says why a provider may not attach.

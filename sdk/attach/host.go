@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// hostDataIdle is for how long the data connections of a Host stay open when nothing goes over them.
+const hostDataIdle = time.Minute
+
 // Host accepts providers without a core: for the conformance suite and for tests of plugins. It admits whoever its TLS
 // configuration admits.
 type Host struct {
@@ -44,7 +47,7 @@ func NewHost(listener net.Listener, config *tls.Config, versions []int, log *slo
 	return h
 }
 
-// Accept returns the next provider that attached. Its data connection comes by itself.
+// Accept returns the next provider that attached. Its data connection comes when it is needed.
 func (h *Host) Accept(ctx context.Context) (*Session, error) {
 	select {
 	case s := <-h.accepted:
@@ -91,16 +94,16 @@ func (h *Host) attach(conn *tls.Conn) {
 		h.other(conn)
 		return
 	}
-	s, err := Accept(conn, h.admit)
+	idle, take := time.Duration(0), h.keep
+	if protocol == ProtocolData {
+		idle, take = hostDataIdle, h.addData
+	}
+	s, err := acceptOr(conn, idle, h.admit)
 	if err != nil {
 		h.log.Warn("provider refused", "address", conn.RemoteAddr(), "error", err)
 		return
 	}
-	if protocol == ProtocolData {
-		h.addData(s)
-		return
-	}
-	h.keep(s)
+	take(s)
 }
 
 func (h *Host) admit(hello Hello) (Welcome, error) {

@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	pb "github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1"
 	"github.com/rhyzome/rhyzome/sdk/fault"
 )
 
@@ -31,14 +34,25 @@ type Session struct {
 // admit decides: a fault is sent as the refusal, and returned. The connection belongs to Accept; after an error it is
 // closed.
 func Accept(conn net.Conn, admit func(Hello) (Welcome, error)) (*Session, error) {
-	s, err := accept(conn, admit)
+	return acceptOr(conn, 0, admit)
+}
+
+// AcceptData is Accept for ProtocolData: what it returns is for SetData. The connection of a provider that opens another
+// one when it is asked to is closed when nothing went over it for as long as idle.
+func AcceptData(conn net.Conn, idle time.Duration, admit func(Hello) (Welcome, error)) (*Session, error) {
+	return acceptOr(conn, idle, admit)
+}
+
+// acceptOr accepts, or closes the connection.
+func acceptOr(conn net.Conn, idle time.Duration, admit func(Hello) (Welcome, error)) (*Session, error) {
+	s, err := accept(conn, idle, admit)
 	if err != nil {
 		return nil, errors.Join(err, ignoreClosed(conn.Close()))
 	}
 	return s, nil
 }
 
-func accept(conn net.Conn, admit func(Hello) (Welcome, error)) (*Session, error) {
+func accept(conn net.Conn, idle time.Duration, admit func(Hello) (Welcome, error)) (*Session, error) {
 	if err := conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return nil, err
 	}
@@ -47,6 +61,7 @@ func accept(conn net.Conn, admit func(Hello) (Welcome, error)) (*Session, error)
 		return nil, err
 	}
 	welcome, refused := admit(hello)
+	welcome.DataOnDemand = true
 	if refused != nil {
 		f := fault.Of(refused)
 		welcome.Error = &Refusal{Reason: f.Reason, Message: f.Message}
@@ -57,12 +72,15 @@ func accept(conn net.Conn, admit func(Hello) (Welcome, error)) (*Session, error)
 	if err := errors.Join(conn.SetDeadline(time.Time{}), setUserTimeout(conn)); err != nil {
 		return nil, err
 	}
-	return newSession(conn, hello, welcome)
+	if !hello.DataOnDemand {
+		idle = 0
+	}
+	return newSession(conn, idle, hello, welcome)
 }
 
-func newSession(conn net.Conn, hello Hello, welcome Welcome) (*Session, error) {
+func newSession(conn net.Conn, idle time.Duration, hello Hello, welcome Welcome) (*Session, error) {
 	s := &Session{Hello: hello, Welcome: welcome, conn: newLiveConn(conn), arrived: make(chan struct{})}
-	client, err := newClient(s.conn)
+	client, err := newClient(s.conn, grpc.WithIdleTimeout(idle))
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +111,8 @@ func (s *Session) Close() {
 	_ = s.conn.Close() // the peer may have closed it before
 }
 
-// Data returns the gRPC connection for bulk data. It waits until the provider has opened it or ctx ends; ProviderAway
-// if the session ends before.
+// Data returns the gRPC connection for bulk data, to be used at once: an idle one is closed. It asks the provider for it,
+// and waits until it is there or ctx ends; ProviderAway if the session ends before.
 func (s *Session) Data(ctx context.Context) (grpc.ClientConnInterface, error) {
 	for {
 		data, arrived := s.currentData()
@@ -104,6 +122,9 @@ func (s *Session) Data(ctx context.Context) (grpc.ClientConnInterface, error) {
 		if data != nil && !data.ended() {
 			return data.Conn(), nil
 		}
+		if err := s.askData(ctx); err != nil {
+			return nil, err
+		}
 		select {
 		case <-arrived:
 		case <-s.Done():
@@ -111,6 +132,21 @@ func (s *Session) Data(ctx context.Context) (grpc.ClientConnInterface, error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// askData asks for the data connection, unless the provider opens it by itself.
+func (s *Session) askData(ctx context.Context) error {
+	if !s.Hello.DataOnDemand {
+		return nil
+	}
+	_, err := pb.NewDataServiceClient(s.grpc).OpenData(ctx, &pb.OpenDataRequest{})
+	switch {
+	case err == nil, status.Code(err) == codes.Unimplemented, s.ended(): // the loop says that it ended
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return fault.New(fault.ProviderAway, "the provider does not open its data connection: %w", err)
 }
 
 func (s *Session) currentData() (*Session, <-chan struct{}) {

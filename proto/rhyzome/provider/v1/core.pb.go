@@ -24,6 +24,78 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type OpenDataRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenDataRequest) Reset() {
+	*x = OpenDataRequest{}
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenDataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenDataRequest) ProtoMessage() {}
+
+func (x *OpenDataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenDataRequest.ProtoReflect.Descriptor instead.
+func (*OpenDataRequest) Descriptor() ([]byte, []int) {
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{0}
+}
+
+type OpenDataResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenDataResponse) Reset() {
+	*x = OpenDataResponse{}
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenDataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenDataResponse) ProtoMessage() {}
+
+func (x *OpenDataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenDataResponse.ProtoReflect.Descriptor instead.
+func (*OpenDataResponse) Descriptor() ([]byte, []int) {
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{1}
+}
+
 type RenewCertificateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -32,7 +104,7 @@ type RenewCertificateRequest struct {
 
 func (x *RenewCertificateRequest) Reset() {
 	*x = RenewCertificateRequest{}
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[0]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -44,7 +116,7 @@ func (x *RenewCertificateRequest) String() string {
 func (*RenewCertificateRequest) ProtoMessage() {}
 
 func (x *RenewCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[0]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -57,7 +129,7 @@ func (x *RenewCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewCertificateRequest.ProtoReflect.Descriptor instead.
 func (*RenewCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{0}
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{2}
 }
 
 type RenewCertificateResponse struct {
@@ -68,7 +140,7 @@ type RenewCertificateResponse struct {
 
 func (x *RenewCertificateResponse) Reset() {
 	*x = RenewCertificateResponse{}
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[1]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -80,7 +152,7 @@ func (x *RenewCertificateResponse) String() string {
 func (*RenewCertificateResponse) ProtoMessage() {}
 
 func (x *RenewCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[1]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -93,7 +165,7 @@ func (x *RenewCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewCertificateResponse.ProtoReflect.Descriptor instead.
 func (*RenewCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{1}
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{3}
 }
 
 type EnrolRequest struct {
@@ -116,7 +188,7 @@ type EnrolRequest struct {
 
 func (x *EnrolRequest) Reset() {
 	*x = EnrolRequest{}
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[2]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -128,7 +200,7 @@ func (x *EnrolRequest) String() string {
 func (*EnrolRequest) ProtoMessage() {}
 
 func (x *EnrolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[2]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -141,7 +213,7 @@ func (x *EnrolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolRequest.ProtoReflect.Descriptor instead.
 func (*EnrolRequest) Descriptor() ([]byte, []int) {
-	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{2}
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EnrolRequest) GetToken() string {
@@ -201,7 +273,7 @@ type EnrolResponse struct {
 
 func (x *EnrolResponse) Reset() {
 	*x = EnrolResponse{}
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[3]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -213,7 +285,7 @@ func (x *EnrolResponse) String() string {
 func (*EnrolResponse) ProtoMessage() {}
 
 func (x *EnrolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[3]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -226,7 +298,7 @@ func (x *EnrolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolResponse.ProtoReflect.Descriptor instead.
 func (*EnrolResponse) Descriptor() ([]byte, []int) {
-	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{3}
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *EnrolResponse) GetCertificateChain() [][]byte {
@@ -276,7 +348,7 @@ type RenewExpiredRequest struct {
 
 func (x *RenewExpiredRequest) Reset() {
 	*x = RenewExpiredRequest{}
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[4]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -288,7 +360,7 @@ func (x *RenewExpiredRequest) String() string {
 func (*RenewExpiredRequest) ProtoMessage() {}
 
 func (x *RenewExpiredRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[4]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -301,7 +373,7 @@ func (x *RenewExpiredRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewExpiredRequest.ProtoReflect.Descriptor instead.
 func (*RenewExpiredRequest) Descriptor() ([]byte, []int) {
-	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{4}
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RenewExpiredRequest) GetCertificateRequest() []byte {
@@ -331,7 +403,7 @@ type RenewExpiredResponse struct {
 
 func (x *RenewExpiredResponse) Reset() {
 	*x = RenewExpiredResponse{}
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[5]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +415,7 @@ func (x *RenewExpiredResponse) String() string {
 func (*RenewExpiredResponse) ProtoMessage() {}
 
 func (x *RenewExpiredResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[5]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +428,7 @@ func (x *RenewExpiredResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewExpiredResponse.ProtoReflect.Descriptor instead.
 func (*RenewExpiredResponse) Descriptor() ([]byte, []int) {
-	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{5}
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RenewExpiredResponse) GetCertificateChain() [][]byte {
@@ -389,7 +461,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[6]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +473,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[6]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +486,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{6}
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RenewRequest) GetCertificateRequest() []byte {
@@ -435,7 +507,7 @@ type RenewResponse struct {
 
 func (x *RenewResponse) Reset() {
 	*x = RenewResponse{}
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[7]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +519,7 @@ func (x *RenewResponse) String() string {
 func (*RenewResponse) ProtoMessage() {}
 
 func (x *RenewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[7]
+	mi := &file_rhyzome_provider_v1_core_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +532,7 @@ func (x *RenewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
 func (*RenewResponse) Descriptor() ([]byte, []int) {
-	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{7}
+	return file_rhyzome_provider_v1_core_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RenewResponse) GetCertificateChain() [][]byte {
@@ -488,7 +560,9 @@ var File_rhyzome_provider_v1_core_proto protoreflect.FileDescriptor
 
 const file_rhyzome_provider_v1_core_proto_rawDesc = "" +
 	"\n" +
-	"\x1erhyzome/provider/v1/core.proto\x12\x13rhyzome.provider.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x19\n" +
+	"\x1erhyzome/provider/v1/core.proto\x12\x13rhyzome.provider.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x11\n" +
+	"\x0fOpenDataRequest\"\x12\n" +
+	"\x10OpenDataResponse\"\x19\n" +
 	"\x17RenewCertificateRequest\"\x1a\n" +
 	"\x18RenewCertificateResponse\"\xcd\x01\n" +
 	"\fEnrolRequest\x12\x14\n" +
@@ -526,7 +600,9 @@ const file_rhyzome_provider_v1_core_proto_rawDesc = "" +
 	"\vCoreService\x12N\n" +
 	"\x05Renew\x12!.rhyzome.provider.v1.RenewRequest\x1a\".rhyzome.provider.v1.RenewResponse2\x85\x01\n" +
 	"\x12CertificateService\x12o\n" +
-	"\x10RenewCertificate\x12,.rhyzome.provider.v1.RenewCertificateRequest\x1a-.rhyzome.provider.v1.RenewCertificateResponseBAZ?github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1;providerv1b\x06proto3"
+	"\x10RenewCertificate\x12,.rhyzome.provider.v1.RenewCertificateRequest\x1a-.rhyzome.provider.v1.RenewCertificateResponse2f\n" +
+	"\vDataService\x12W\n" +
+	"\bOpenData\x12$.rhyzome.provider.v1.OpenDataRequest\x1a%.rhyzome.provider.v1.OpenDataResponseBAZ?github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1;providerv1b\x06proto3"
 
 var (
 	file_rhyzome_provider_v1_core_proto_rawDescOnce sync.Once
@@ -540,35 +616,39 @@ func file_rhyzome_provider_v1_core_proto_rawDescGZIP() []byte {
 	return file_rhyzome_provider_v1_core_proto_rawDescData
 }
 
-var file_rhyzome_provider_v1_core_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_rhyzome_provider_v1_core_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_rhyzome_provider_v1_core_proto_goTypes = []any{
-	(*RenewCertificateRequest)(nil),  // 0: rhyzome.provider.v1.RenewCertificateRequest
-	(*RenewCertificateResponse)(nil), // 1: rhyzome.provider.v1.RenewCertificateResponse
-	(*EnrolRequest)(nil),             // 2: rhyzome.provider.v1.EnrolRequest
-	(*EnrolResponse)(nil),            // 3: rhyzome.provider.v1.EnrolResponse
-	(*RenewExpiredRequest)(nil),      // 4: rhyzome.provider.v1.RenewExpiredRequest
-	(*RenewExpiredResponse)(nil),     // 5: rhyzome.provider.v1.RenewExpiredResponse
-	(*RenewRequest)(nil),             // 6: rhyzome.provider.v1.RenewRequest
-	(*RenewResponse)(nil),            // 7: rhyzome.provider.v1.RenewResponse
-	(*timestamppb.Timestamp)(nil),    // 8: google.protobuf.Timestamp
+	(*OpenDataRequest)(nil),          // 0: rhyzome.provider.v1.OpenDataRequest
+	(*OpenDataResponse)(nil),         // 1: rhyzome.provider.v1.OpenDataResponse
+	(*RenewCertificateRequest)(nil),  // 2: rhyzome.provider.v1.RenewCertificateRequest
+	(*RenewCertificateResponse)(nil), // 3: rhyzome.provider.v1.RenewCertificateResponse
+	(*EnrolRequest)(nil),             // 4: rhyzome.provider.v1.EnrolRequest
+	(*EnrolResponse)(nil),            // 5: rhyzome.provider.v1.EnrolResponse
+	(*RenewExpiredRequest)(nil),      // 6: rhyzome.provider.v1.RenewExpiredRequest
+	(*RenewExpiredResponse)(nil),     // 7: rhyzome.provider.v1.RenewExpiredResponse
+	(*RenewRequest)(nil),             // 8: rhyzome.provider.v1.RenewRequest
+	(*RenewResponse)(nil),            // 9: rhyzome.provider.v1.RenewResponse
+	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
 }
 var file_rhyzome_provider_v1_core_proto_depIdxs = []int32{
-	8, // 0: rhyzome.provider.v1.EnrolResponse.core_time:type_name -> google.protobuf.Timestamp
-	8, // 1: rhyzome.provider.v1.RenewExpiredResponse.core_time:type_name -> google.protobuf.Timestamp
-	8, // 2: rhyzome.provider.v1.RenewResponse.core_time:type_name -> google.protobuf.Timestamp
-	2, // 3: rhyzome.provider.v1.JoinService.Enrol:input_type -> rhyzome.provider.v1.EnrolRequest
-	4, // 4: rhyzome.provider.v1.JoinService.RenewExpired:input_type -> rhyzome.provider.v1.RenewExpiredRequest
-	6, // 5: rhyzome.provider.v1.CoreService.Renew:input_type -> rhyzome.provider.v1.RenewRequest
-	0, // 6: rhyzome.provider.v1.CertificateService.RenewCertificate:input_type -> rhyzome.provider.v1.RenewCertificateRequest
-	3, // 7: rhyzome.provider.v1.JoinService.Enrol:output_type -> rhyzome.provider.v1.EnrolResponse
-	5, // 8: rhyzome.provider.v1.JoinService.RenewExpired:output_type -> rhyzome.provider.v1.RenewExpiredResponse
-	7, // 9: rhyzome.provider.v1.CoreService.Renew:output_type -> rhyzome.provider.v1.RenewResponse
-	1, // 10: rhyzome.provider.v1.CertificateService.RenewCertificate:output_type -> rhyzome.provider.v1.RenewCertificateResponse
-	7, // [7:11] is the sub-list for method output_type
-	3, // [3:7] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	10, // 0: rhyzome.provider.v1.EnrolResponse.core_time:type_name -> google.protobuf.Timestamp
+	10, // 1: rhyzome.provider.v1.RenewExpiredResponse.core_time:type_name -> google.protobuf.Timestamp
+	10, // 2: rhyzome.provider.v1.RenewResponse.core_time:type_name -> google.protobuf.Timestamp
+	4,  // 3: rhyzome.provider.v1.JoinService.Enrol:input_type -> rhyzome.provider.v1.EnrolRequest
+	6,  // 4: rhyzome.provider.v1.JoinService.RenewExpired:input_type -> rhyzome.provider.v1.RenewExpiredRequest
+	8,  // 5: rhyzome.provider.v1.CoreService.Renew:input_type -> rhyzome.provider.v1.RenewRequest
+	2,  // 6: rhyzome.provider.v1.CertificateService.RenewCertificate:input_type -> rhyzome.provider.v1.RenewCertificateRequest
+	0,  // 7: rhyzome.provider.v1.DataService.OpenData:input_type -> rhyzome.provider.v1.OpenDataRequest
+	5,  // 8: rhyzome.provider.v1.JoinService.Enrol:output_type -> rhyzome.provider.v1.EnrolResponse
+	7,  // 9: rhyzome.provider.v1.JoinService.RenewExpired:output_type -> rhyzome.provider.v1.RenewExpiredResponse
+	9,  // 10: rhyzome.provider.v1.CoreService.Renew:output_type -> rhyzome.provider.v1.RenewResponse
+	3,  // 11: rhyzome.provider.v1.CertificateService.RenewCertificate:output_type -> rhyzome.provider.v1.RenewCertificateResponse
+	1,  // 12: rhyzome.provider.v1.DataService.OpenData:output_type -> rhyzome.provider.v1.OpenDataResponse
+	8,  // [8:13] is the sub-list for method output_type
+	3,  // [3:8] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_rhyzome_provider_v1_core_proto_init() }
@@ -582,9 +662,9 @@ func file_rhyzome_provider_v1_core_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rhyzome_provider_v1_core_proto_rawDesc), len(file_rhyzome_provider_v1_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_rhyzome_provider_v1_core_proto_goTypes,
 		DependencyIndexes: file_rhyzome_provider_v1_core_proto_depIdxs,

@@ -439,3 +439,123 @@ var CertificateService_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "rhyzome/provider/v1/core.proto",
 }
+
+const (
+	DataService_OpenData_FullMethodName = "/rhyzome.provider.v1.DataService/OpenData"
+)
+
+// DataServiceClient is the client API for DataService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// DataService is what a core may ask of a provider that opens its data connection only when it is needed, on the connection
+// that it attached with. Both ends have said data_on_demand before, in Hello and Welcome; where one has not, the provider
+// opens the data connection as soon as it is attached, and keeps it open.
+type DataServiceClient interface {
+	// OpenData asks the provider to open its data connection, and is answered before that is done. The core closes the
+	// connection when nothing went over it for a while; asked while it is open, the provider opens another after it.
+	//
+	//	Condition                        Code           Reason  The core then
+	//	the provider opens it by itself  UNIMPLEMENTED  -       waits for it
+	OpenData(ctx context.Context, in *OpenDataRequest, opts ...grpc.CallOption) (*OpenDataResponse, error)
+}
+
+type dataServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewDataServiceClient(cc grpc.ClientConnInterface) DataServiceClient {
+	return &dataServiceClient{cc}
+}
+
+func (c *dataServiceClient) OpenData(ctx context.Context, in *OpenDataRequest, opts ...grpc.CallOption) (*OpenDataResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OpenDataResponse)
+	err := c.cc.Invoke(ctx, DataService_OpenData_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// DataServiceServer is the server API for DataService service.
+// All implementations must embed UnimplementedDataServiceServer
+// for forward compatibility.
+//
+// DataService is what a core may ask of a provider that opens its data connection only when it is needed, on the connection
+// that it attached with. Both ends have said data_on_demand before, in Hello and Welcome; where one has not, the provider
+// opens the data connection as soon as it is attached, and keeps it open.
+type DataServiceServer interface {
+	// OpenData asks the provider to open its data connection, and is answered before that is done. The core closes the
+	// connection when nothing went over it for a while; asked while it is open, the provider opens another after it.
+	//
+	//	Condition                        Code           Reason  The core then
+	//	the provider opens it by itself  UNIMPLEMENTED  -       waits for it
+	OpenData(context.Context, *OpenDataRequest) (*OpenDataResponse, error)
+	mustEmbedUnimplementedDataServiceServer()
+}
+
+// UnimplementedDataServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedDataServiceServer struct{}
+
+func (UnimplementedDataServiceServer) OpenData(context.Context, *OpenDataRequest) (*OpenDataResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenData not implemented")
+}
+func (UnimplementedDataServiceServer) mustEmbedUnimplementedDataServiceServer() {}
+func (UnimplementedDataServiceServer) testEmbeddedByValue()                     {}
+
+// UnsafeDataServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to DataServiceServer will
+// result in compilation errors.
+type UnsafeDataServiceServer interface {
+	mustEmbedUnimplementedDataServiceServer()
+}
+
+func RegisterDataServiceServer(s grpc.ServiceRegistrar, srv DataServiceServer) {
+	// If the following call panics, it indicates UnimplementedDataServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&DataService_ServiceDesc, srv)
+}
+
+func _DataService_OpenData_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenDataRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DataServiceServer).OpenData(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DataService_OpenData_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DataServiceServer).OpenData(ctx, req.(*OpenDataRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// DataService_ServiceDesc is the grpc.ServiceDesc for DataService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var DataService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "rhyzome.provider.v1.DataService",
+	HandlerType: (*DataServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "OpenData",
+			Handler:    _DataService_OpenData_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "rhyzome/provider/v1/core.proto",
+}

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erhyzome/provider/v1/core.proto\x12\x13rhyzome.provider.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x19\n\x17RenewCertificateRequest\"\x1a\n\x18RenewCertificateResponse\"\xcd\x01\n\x0c\x45nrolRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12/\n\x13\x63\x65rtificate_request\x18\x02 \x01(\x0cR\x12\x63\x65rtificateRequest\x12\x1d\n\nmachine_id\x18\x03 \x01(\tR\tmachineId\x12\x16\n\x06plugin\x18\x04 \x01(\tR\x06plugin\x12\x1a\n\x08services\x18\x05 \x03(\tR\x08services\x12#\n\rprovider_name\x18\x06 \x01(\tR\x0cproviderName\"\xd1\x01\n\rEnrolResponse\x12+\n\x11\x63\x65rtificate_chain\x18\x01 \x03(\x0cR\x10\x63\x65rtificateChain\x12\x14\n\x05roots\x18\x02 \x03(\x0cR\x05roots\x12\x1f\n\x0bprovider_id\x18\x03 \x01(\tR\nproviderId\x12#\n\rprovider_name\x18\x04 \x01(\tR\x0cproviderName\x12\x37\n\tcore_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63oreTime\"e\n\x13RenewExpiredRequest\x12/\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0cR\x12\x63\x65rtificateRequest\x12\x1d\n\nmachine_id\x18\x02 \x01(\tR\tmachineId\"\x92\x01\n\x14RenewExpiredResponse\x12+\n\x11\x63\x65rtificate_chain\x18\x01 \x03(\x0cR\x10\x63\x65rtificateChain\x12\x14\n\x05roots\x18\x02 \x03(\x0cR\x05roots\x12\x37\n\tcore_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63oreTime\"?\n\x0cRenewRequest\x12/\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0cR\x12\x63\x65rtificateRequest\"\x8b\x01\n\rRenewResponse\x12+\n\x11\x63\x65rtificate_chain\x18\x01 \x03(\x0cR\x10\x63\x65rtificateChain\x12\x14\n\x05roots\x18\x02 \x03(\x0cR\x05roots\x12\x37\n\tcore_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63oreTime2\xc2\x01\n\x0bJoinService\x12N\n\x05\x45nrol\x12!.rhyzome.provider.v1.EnrolRequest\x1a\".rhyzome.provider.v1.EnrolResponse\x12\x63\n\x0cRenewExpired\x12(.rhyzome.provider.v1.RenewExpiredRequest\x1a).rhyzome.provider.v1.RenewExpiredResponse2]\n\x0b\x43oreService\x12N\n\x05Renew\x12!.rhyzome.provider.v1.RenewRequest\x1a\".rhyzome.provider.v1.RenewResponse2\x85\x01\n\x12\x43\x65rtificateService\x12o\n\x10RenewCertificate\x12,.rhyzome.provider.v1.RenewCertificateRequest\x1a-.rhyzome.provider.v1.RenewCertificateResponseBAZ?github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1;providerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erhyzome/provider/v1/core.proto\x12\x13rhyzome.provider.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x11\n\x0fOpenDataRequest\"\x12\n\x10OpenDataResponse\"\x19\n\x17RenewCertificateRequest\"\x1a\n\x18RenewCertificateResponse\"\xcd\x01\n\x0c\x45nrolRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12/\n\x13\x63\x65rtificate_request\x18\x02 \x01(\x0cR\x12\x63\x65rtificateRequest\x12\x1d\n\nmachine_id\x18\x03 \x01(\tR\tmachineId\x12\x16\n\x06plugin\x18\x04 \x01(\tR\x06plugin\x12\x1a\n\x08services\x18\x05 \x03(\tR\x08services\x12#\n\rprovider_name\x18\x06 \x01(\tR\x0cproviderName\"\xd1\x01\n\rEnrolResponse\x12+\n\x11\x63\x65rtificate_chain\x18\x01 \x03(\x0cR\x10\x63\x65rtificateChain\x12\x14\n\x05roots\x18\x02 \x03(\x0cR\x05roots\x12\x1f\n\x0bprovider_id\x18\x03 \x01(\tR\nproviderId\x12#\n\rprovider_name\x18\x04 \x01(\tR\x0cproviderName\x12\x37\n\tcore_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63oreTime\"e\n\x13RenewExpiredRequest\x12/\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0cR\x12\x63\x65rtificateRequest\x12\x1d\n\nmachine_id\x18\x02 \x01(\tR\tmachineId\"\x92\x01\n\x14RenewExpiredResponse\x12+\n\x11\x63\x65rtificate_chain\x18\x01 \x03(\x0cR\x10\x63\x65rtificateChain\x12\x14\n\x05roots\x18\x02 \x03(\x0cR\x05roots\x12\x37\n\tcore_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63oreTime\"?\n\x0cRenewRequest\x12/\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0cR\x12\x63\x65rtificateRequest\"\x8b\x01\n\rRenewResponse\x12+\n\x11\x63\x65rtificate_chain\x18\x01 \x03(\x0cR\x10\x63\x65rtificateChain\x12\x14\n\x05roots\x18\x02 \x03(\x0cR\x05roots\x12\x37\n\tcore_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63oreTime2\xc2\x01\n\x0bJoinService\x12N\n\x05\x45nrol\x12!.rhyzome.provider.v1.EnrolRequest\x1a\".rhyzome.provider.v1.EnrolResponse\x12\x63\n\x0cRenewExpired\x12(.rhyzome.provider.v1.RenewExpiredRequest\x1a).rhyzome.provider.v1.RenewExpiredResponse2]\n\x0b\x43oreService\x12N\n\x05Renew\x12!.rhyzome.provider.v1.RenewRequest\x1a\".rhyzome.provider.v1.RenewResponse2\x85\x01\n\x12\x43\x65rtificateService\x12o\n\x10RenewCertificate\x12,.rhyzome.provider.v1.RenewCertificateRequest\x1a-.rhyzome.provider.v1.RenewCertificateResponse2f\n\x0b\x44\x61taService\x12W\n\x08OpenData\x12$.rhyzome.provider.v1.OpenDataRequest\x1a%.rhyzome.provider.v1.OpenDataResponseBAZ?github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1;providerv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rhyzome.provider.v1.core_pb2', globals())
@@ -22,26 +22,32 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z?github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1;providerv1'
-  _RENEWCERTIFICATEREQUEST._serialized_start=88
-  _RENEWCERTIFICATEREQUEST._serialized_end=113
-  _RENEWCERTIFICATERESPONSE._serialized_start=115
-  _RENEWCERTIFICATERESPONSE._serialized_end=141
-  _ENROLREQUEST._serialized_start=144
-  _ENROLREQUEST._serialized_end=349
-  _ENROLRESPONSE._serialized_start=352
-  _ENROLRESPONSE._serialized_end=561
-  _RENEWEXPIREDREQUEST._serialized_start=563
-  _RENEWEXPIREDREQUEST._serialized_end=664
-  _RENEWEXPIREDRESPONSE._serialized_start=667
-  _RENEWEXPIREDRESPONSE._serialized_end=813
-  _RENEWREQUEST._serialized_start=815
-  _RENEWREQUEST._serialized_end=878
-  _RENEWRESPONSE._serialized_start=881
-  _RENEWRESPONSE._serialized_end=1020
-  _JOINSERVICE._serialized_start=1023
-  _JOINSERVICE._serialized_end=1217
-  _CORESERVICE._serialized_start=1219
-  _CORESERVICE._serialized_end=1312
-  _CERTIFICATESERVICE._serialized_start=1315
-  _CERTIFICATESERVICE._serialized_end=1448
+  _OPENDATAREQUEST._serialized_start=88
+  _OPENDATAREQUEST._serialized_end=105
+  _OPENDATARESPONSE._serialized_start=107
+  _OPENDATARESPONSE._serialized_end=125
+  _RENEWCERTIFICATEREQUEST._serialized_start=127
+  _RENEWCERTIFICATEREQUEST._serialized_end=152
+  _RENEWCERTIFICATERESPONSE._serialized_start=154
+  _RENEWCERTIFICATERESPONSE._serialized_end=180
+  _ENROLREQUEST._serialized_start=183
+  _ENROLREQUEST._serialized_end=388
+  _ENROLRESPONSE._serialized_start=391
+  _ENROLRESPONSE._serialized_end=600
+  _RENEWEXPIREDREQUEST._serialized_start=602
+  _RENEWEXPIREDREQUEST._serialized_end=703
+  _RENEWEXPIREDRESPONSE._serialized_start=706
+  _RENEWEXPIREDRESPONSE._serialized_end=852
+  _RENEWREQUEST._serialized_start=854
+  _RENEWREQUEST._serialized_end=917
+  _RENEWRESPONSE._serialized_start=920
+  _RENEWRESPONSE._serialized_end=1059
+  _JOINSERVICE._serialized_start=1062
+  _JOINSERVICE._serialized_end=1256
+  _CORESERVICE._serialized_start=1258
+  _CORESERVICE._serialized_end=1351
+  _CERTIFICATESERVICE._serialized_start=1354
+  _CERTIFICATESERVICE._serialized_end=1487
+  _DATASERVICE._serialized_start=1489
+  _DATASERVICE._serialized_end=1591
 # @@protoc_insertion_point(module_scope)
