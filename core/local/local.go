@@ -78,7 +78,7 @@ func New(o Options) *Providers {
 // Run starts every local provider, and those that are added, until ctx ends. It returns when their processes are gone.
 func (l *Providers) Run(ctx context.Context) error {
 	defer l.running.Wait()
-	if err := l.begin(ctx); err != nil {
+	if err := l.begin(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	<-ctx.Done()

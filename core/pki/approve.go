@@ -88,6 +88,9 @@ func (a *Authority) Contest(ctx context.Context, providerID string, c core.Conte
 		if err != nil {
 			return err
 		}
+		if c.Cloned && c.MachineID == p.Status.MachineID {
+			return nil // an operator let it take the place while it was being refused
+		}
 		c.At = a.now()
 		last := p.Status.Contested
 		if last != nil && c.At.Sub(last.At) < contestEvery {

@@ -126,6 +126,26 @@ func TestAUsedTokenMakesTheProviderContested(t *testing.T) {
 	wantReason(t, err, fault.BadState)
 }
 
+// TestALateContestIsNone: a clone that is refused while an operator lets it take the place is no clone any more.
+func TestALateContestIsNone(t *testing.T) {
+	o := options(t, newClock())
+	a := open(t, o)
+	enrolled := join(t, a, "hv1")
+	clone := core.Contest{MachineID: "m2", Address: "192.0.2.66:1", Cloned: true, Message: "a second machine has the certificate"}
+	for _, step := range []func() error{
+		func() error { return a.Contest(t.Context(), enrolled.Provider.ID, clone) },
+		func() error { _, err := a.ReplaceProvider(t.Context(), "hv1", "m2"); return err },
+		func() error { return a.Contest(t.Context(), enrolled.Provider.ID, clone) },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := get(t, a, "hv1").Contested; c != nil {
+		t.Errorf("contested by the machine that took its place: %+v", c)
+	}
+}
+
 func TestATokenIsForOneNameAndService(t *testing.T) {
 	a := open(t, options(t, newClock()))
 	s := token(t, a, core.NewToken{Name: "hv1", Services: []string{"compute"}})
