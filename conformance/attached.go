@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/rhyzome/rhyzome/sdk/attach"
+	"github.com/rhyzome/rhyzome/sdk/handshake"
 )
 
 const (
@@ -35,6 +36,8 @@ type Attached struct {
 	Address string    // HOST:PORT to listen at; port 0 for any
 	Dir     string    // for token and identity; it must exist, and is the run's alone
 	Stderr  io.Writer // what the program says there; nil for nobody
+	// Debug is as of Child.
+	Debug func(pid int)
 
 	core *littleCore
 	cmd  *exec.Cmd
@@ -46,8 +49,11 @@ func (a *Attached) Connect(ctx context.Context) (grpc.ClientConnInterface, error
 	if a.cc != nil {
 		return a.cc, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, attachWithin)
-	defer cancel()
+	if a.Debug == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, attachWithin)
+		defer cancel()
+	}
 	if a.core == nil {
 		if err := a.join(ctx); err != nil {
 			return nil, err
@@ -60,6 +66,9 @@ func (a *Attached) Connect(ctx context.Context) (grpc.ClientConnInterface, error
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s does not attach within %s: %w", a.Path, attachWithin, err), a.kill())
 	}
+	if a.Debug != nil {
+		a.Debug(a.cmd.Process.Pid)
+	}
 	a.cc = bulky{s}
 	return a.cc, nil
 }
@@ -70,6 +79,7 @@ func (a *Attached) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	core.host.Debug = a.Debug != nil
 	a.core = core
 	if err := os.WriteFile(a.file("token"), []byte(core.token()+"\n"), 0o600); err != nil {
 		return err
@@ -108,6 +118,9 @@ func (a *Attached) command(ctx context.Context, name string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), "RHYZOME_CORE="+a.core.address(), "RHYZOME_TOKEN_FILE="+a.file("token"),
 		"RHYZOME_STATE_DIR="+a.file("identity"), "RHYZOME_CONFIG="+a.file("provider.yaml"), "RHYZOME_MACHINE_ID=conformance",
 		"TMPDIR="+a.Dir)
+	if a.Debug != nil {
+		cmd.Env = append(cmd.Env, handshake.DebugVariable+"=true")
+	}
 	return cmd
 }
 

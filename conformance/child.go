@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/rhyzome/rhyzome/sdk/attach"
 	"github.com/rhyzome/rhyzome/sdk/handshake"
 )
 
@@ -26,6 +27,9 @@ type Child struct {
 	Args     []string
 	Stderr   io.Writer // what the program says there; nil for nobody
 	AutoMTLS bool      // false for programs in languages whose go-plugin support lacks it
+	// Debug suspends deadlines, and is called with the id of each process that is started, before the first call; nil for
+	// production's patience. See Runner.Debug.
+	Debug func(pid int)
 
 	cmd     *exec.Cmd
 	client  *plugin.Client
@@ -50,11 +54,16 @@ func (c *Child) Connect(ctx context.Context) (grpc.ClientConnInterface, error) {
 	}
 	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.Path, c.Args...)
 	c.cmd.Env = []string{socketDirectory + "=" + c.sockets} // go-plugin adds this process's
+	var options []grpc.DialOption
+	if c.Debug != nil {
+		c.cmd.Env = append(c.cmd.Env, handshake.DebugVariable+"=true")
+		options = attach.ClientOptions(true)
+	}
 	c.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: handshake.Config(), VersionedPlugins: handshake.Plugins(nil),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Cmd:              c.cmd, AutoMTLS: c.AutoMTLS, StartTimeout: startTimeout,
-		Logger: hclog.NewNullLogger(), Stderr: c.Stderr,
+		Logger: hclog.NewNullLogger(), Stderr: c.Stderr, GRPCDialOptions: options,
 	})
 	protocol, err := c.client.Client()
 	if err == nil {
@@ -68,6 +77,9 @@ func (c *Child) Connect(ctx context.Context) (grpc.ClientConnInterface, error) {
 	if !ok {
 		c.client.Kill()
 		return nil, fmt.Errorf("%s speaks %T, not gRPC", c.Path, protocol)
+	}
+	if c.Debug != nil {
+		c.Debug(c.cmd.Process.Pid)
 	}
 	c.cc = served.Conn
 	return c.cc, nil

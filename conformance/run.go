@@ -28,6 +28,7 @@ type Runner struct {
 	Focus   *regexp.Regexp // of ids; nil for all
 	Skip    *regexp.Regexp // likewise; nil for none
 	Known   Known          // cases that are known to fail; may be nil
+	Debug   bool           // a debugger may stop the provider: it may take for ever
 	Done    func(Result)   // called after each case; may be nil
 	Now     func() time.Time
 	NewID   func() string // UUIDv7
@@ -71,6 +72,17 @@ func (r Runner) Run(ctx context.Context) (Report, error) {
 
 // cleanUp is a context for what is done whether or not the run was given up.
 func cleanUp(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+// suspended is long enough for anybody with a debugger.
+const suspended = 24 * time.Hour
+
+// patience is how long something may take.
+func (r Runner) patience(usual time.Duration) time.Duration {
+	if r.Debug {
+		return suspended
+	}
+	return usual
+}
 
 func (r Runner) withDefaults() Runner {
 	r.Profile = either(r.Profile, Core)
@@ -125,9 +137,9 @@ func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds
 // run prepares the provider, runs the case, and removes what the case made. What cannot be removed fails the case. It
 // returns the calls that the case made.
 func (s *Session) run(ctx context.Context, c Case) ([]Call, error) {
-	cleaning, cancelCleaning := context.WithTimeout(cleanUp(ctx), 2*caseTimeout)
+	cleaning, cancelCleaning := context.WithTimeout(cleanUp(ctx), s.runner.patience(2*caseTimeout))
 	defer cancelCleaning()
-	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.runner.patience(caseTimeout))
 	defer cancel()
 	if s.dirty {
 		if err := s.Restart(ctx); err != nil {

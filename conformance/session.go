@@ -52,7 +52,9 @@ type madeObject struct {
 
 func newSession(r Runner) *Session {
 	// Fences rise from run to run, also for a provider whose process goes on.
-	return &Session{runner: r, params: r.Params.withDefaults(), calls: &journal{}, fence: uint64(r.Now().UnixMicro())}
+	params := r.Params.withDefaults()
+	params.Timeout, params.DeleteTimeout = r.patience(params.Timeout), r.patience(params.DeleteTimeout)
+	return &Session{runner: r, params: params, calls: &journal{}, fence: uint64(r.Now().UnixMicro())}
 }
 
 // begin connects, configures, and looks what there is to work on.

@@ -36,6 +36,7 @@ rhyzome-conformance schema. What the run makes is removed again; nothing that is
 		Example: `  rhyzome-conformance run --plugin ./rhyzome-mine --config mine.yaml
   rhyzome-conformance run --plugin ./rhyzome-mine --params params.yaml --profile extended --report report.yaml --junit report.xml
   rhyzome-conformance run --plugin ./rhyzome-mine --params params.yaml --run '^NETWORK-' --attach 127.0.0.1:7443
+  rhyzome-conformance run --plugin ./rhyzome-mine --params params.yaml --run INSTANCE-APPLY-001 --debug
   rhyzome-conformance run --plugin ./rhyzome-mine --params params.yaml --sweep`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.execute(cmd, args) },
 	}
@@ -67,7 +68,7 @@ func (f flags) execute(cmd *cobra.Command, args []string) (err error) {
 	if err := f.prepare(&runner, scratch); err != nil {
 		return err
 	}
-	closeTarget, err := f.open(&runner, args, scratch)
+	closeTarget, err := f.open(cmd, &runner, args, scratch)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ The first start makes the database, the cloud's CA and the operator's token belo
 handed over by a supervisor (LISTEN_FDS): the first is the REST API's, the second the attach port.
 
 With --dev it is a core to develop a provider against: it begins with nothing, pretends hosts and routers with the memory
-provider, and leaves nothing behind.`,
+provider, and leaves nothing behind. Of a provider that was started with --debug it waits for every answer.`,
 		Example: `  rhyzome server
   rhyzome server --rest-listen :8443 --advertise cloud.example.org:7443
   rhyzome server --config /etc/rhyzome/server.yaml
@@ -127,7 +127,7 @@ func serve(ctx context.Context, config serverConfig, dev *devCore) (err error) {
 	runner.AfterStep = pauseAfter(os.Getenv("RHYZOME_PAUSE_AFTER"), log)
 	providers := pluginhost.New(pluginhost.Options{
 		Store: db, Authority: authority, Observer: inventory.New(db, runner.Wake, now, newID, log),
-		Now: now, Log: log, Name: config.Advertise, OnAttach: func(string) { runner.Wake() },
+		Now: now, Log: log, Name: config.Advertise, OnAttach: func(string) { runner.Wake() }, Debug: dev != nil,
 	})
 	locals := local.New(local.Options{
 		Dir: filepath.Join(config.StateDir, "providers"), Store: db, Registrar: authority, Keeper: providers, Now: now, NewID: newID, Log: log, Keys: keys,

@@ -37,6 +37,7 @@ func (p *port) acceptProvider(ctx context.Context, conn *tls.Conn, entered func(
 	}
 	hello := cleanHello(attached.Hello)
 	p.shown(ctx, conn, who)
+	p.tellDebug(who, attached)
 	certificates := pb.NewCertificateServiceClient(attached.Conn())
 	s := p.newSession(who, link{
 		renew: func(ctx context.Context) error {
@@ -48,7 +49,7 @@ func (p *port) acceptProvider(ctx context.Context, conn *tls.Conn, entered func(
 			return err
 		},
 		client: wire.NewClient(attached.Conn()), done: attached.Done(), close: attached.Close,
-		way: core.WayAttached, address: conn.RemoteAddr().String(), digest: hello.Digest, machineID: hello.MachineID, processID: hello.ProcessID, dialled: hello.Core,
+		way: core.WayAttached, debug: attached.Debugged(), address: conn.RemoteAddr().String(), digest: hello.Digest, machineID: hello.MachineID, processID: hello.ProcessID, dialled: hello.Core,
 		addData: attached.SetData,
 		data: func(ctx context.Context) (*wire.Client, error) {
 			cc, err := attached.Data(ctx)
@@ -60,6 +61,16 @@ func (p *port) acceptProvider(ctx context.Context, conn *tls.Conn, entered func(
 	})
 	s.renewed(conn.ConnectionState().PeerCertificates[0].NotAfter)
 	_ = p.run(ctx, s) // it has logged why it ended
+}
+
+// tellDebug logs that a provider wants deadlines to be suspended, and what became of it.
+func (p *port) tellDebug(who core.Provider, s *attach.Session) {
+	switch {
+	case s.Debugged():
+		p.Log.Info("deadlines are suspended for a provider's debugger", "provider", who.Name)
+	case s.Hello.Debug:
+		p.Log.Warn("a provider asks to suspend deadlines for a debugger, which only rhyzome server --dev does", "provider", who.Name)
+	}
 }
 
 // acceptData pairs a data connection with the session of the same process.
@@ -113,7 +124,7 @@ func (p *port) welcome(hello attach.Hello, who core.Provider, authErr error) (at
 	if err != nil {
 		return welcome, err
 	}
-	welcome.Version = version
+	welcome.Version, welcome.Debug = version, p.Debug && hello.Debug
 	return welcome, p.alone(who, hello)
 }
 

@@ -131,13 +131,13 @@ func (h *Host) runChild(ctx context.Context, p core.Provider, c Child) (words st
 		return "", err
 	}
 	defer func() { err = errors.Join(err, home.close()) }()
-	client, err := c.start(ctx, home, last)
+	client, err := c.start(ctx, home, last, h.Debug)
 	if err != nil {
 		return "", err
 	}
 	done := make(chan struct{})
 	s := h.newSession(p, link{
-		client: client.contract, done: done, address: "child", way: core.WayChild, digest: c.SHA256,
+		client: client.contract, done: done, address: "child", way: core.WayChild, digest: c.SHA256, debug: h.Debug,
 		data: func(context.Context) (*wire.Client, error) { return client.contract, nil },
 		tell: c.tell,
 		close: sync.OnceFunc(func() {

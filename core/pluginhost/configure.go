@@ -148,7 +148,7 @@ func (h *Host) Try(ctx context.Context, c Child) (Facts, error) {
 		}
 	}()
 	last := &tail{}
-	client, err := c.start(ctx, home, last)
+	client, err := c.start(ctx, home, last, false)
 	if err != nil {
 		return Facts{}, fault.New(fault.ProviderAway, "its process does not serve: %w; its last words: %q", err, last.words())
 	}

@@ -37,6 +37,9 @@ type Options struct {
 	Heartbeat time.Duration
 	// TryWithin is how long a plugin that is tried may take to say what it is; 0 for 20 s.
 	TryWithin time.Duration
+	// Debug suspends deadlines for a provider that asks for it, because a debugger stops it. Not for production: it is not
+	// noticed that such a provider is away.
+	Debug bool
 }
 
 // Host implements core.Providers.

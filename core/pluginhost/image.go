@@ -74,9 +74,9 @@ func (c compute) push(ctx context.Context, ref provider.ImageRef, offset int64, 
 	defer content.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	alarm := time.AfterFunc(uploadStall, func() { cancel(errStalled) })
+	alarm := time.AfterFunc(c.patience(uploadStall), func() { cancel(errStalled) })
 	defer alarm.Stop()
-	upload := &upload{content: content, sent: offset, size: ref.SizeBytes, alarm: alarm, progress: progress}
+	upload := &upload{content: content, sent: offset, size: ref.SizeBytes, alarm: alarm, stall: c.patience(uploadStall), progress: progress}
 	_, err = data.PutImage(ctx, ref, offset, upload)
 	if errors.Is(context.Cause(ctx), errStalled) {
 		return errStalled
@@ -85,7 +85,7 @@ func (c compute) push(ctx context.Context, ref provider.ImageRef, offset int64, 
 }
 
 func (c compute) dataClient(ctx context.Context) (*wire.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, dataWithin)
+	ctx, cancel := context.WithTimeout(ctx, c.patience(dataWithin))
 	defer cancel()
 	return c.link.data(ctx)
 }
@@ -95,12 +95,13 @@ type upload struct {
 	content    io.Reader
 	sent, size int64
 	alarm      *time.Timer
+	stall      time.Duration
 	progress   provider.Progress
 }
 
 // Read reports how much was taken before.
 func (u *upload) Read(p []byte) (int, error) {
-	u.alarm.Reset(uploadStall)
+	u.alarm.Reset(u.stall)
 	if u.progress != nil && u.size > 0 {
 		u.progress("copying the image", int(u.sent*100/u.size))
 	}

@@ -36,6 +36,7 @@ type link struct {
 	way     core.Way
 
 	digest               string // SHA-256 of the program; of one that attached, as it says itself
+	debug                bool   // deadlines are suspended
 	machineID, processID string
 	dialled              string // the address of this core that the provider came by
 }
@@ -75,6 +76,17 @@ func (h *Host) newSession(p core.Provider, l link) *Session {
 		log: h.Log.With("provider", p.Name, "address", l.address),
 		ctx: ctx, cancel: cancel, gone: make(chan struct{}), waiters: newWaiters(), state: core.ProviderReady,
 	}
+}
+
+// suspended is long enough for anybody with a debugger.
+const suspended = 24 * time.Hour
+
+// patience is how long the provider may take for something.
+func (s *Session) patience(usual time.Duration) time.Duration {
+	if s.link.debug {
+		return suspended
+	}
+	return usual
 }
 
 // end ends the session. Only the first reason counts.

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,7 +47,7 @@ func (c child) end() {
 
 // start starts the process; the end of ctx breaks that off. Once it serves, it lives until it is told to stop, as a child
 // may finish its work.
-func (c Child) start(ctx context.Context, home *cell, last *tail) (child, error) {
+func (c Child) start(ctx context.Context, home *cell, last *tail, debug bool) (child, error) {
 	checksum, err := c.checksum()
 	if err != nil {
 		return child{}, err
@@ -54,12 +55,16 @@ func (c Child) start(ctx context.Context, home *cell, last *tail) (child, error)
 	if err := home.take(c.Path); err != nil {
 		return child{}, err
 	}
+	env := c.Env
+	if debug {
+		env = append(slices.Clone(env), handshake.DebugVariable+"=true")
+	}
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
-	started := child{cmd: home.command(life, c.Env), kill: kill}
+	started := child{cmd: home.command(life, env), kill: kill}
 	serves := context.AfterFunc(ctx, kill)
 	started.process = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: handshake.Config(), VersionedPlugins: handshake.Plugins(nil),
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, GRPCDialOptions: attach.ClientOptions(),
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, GRPCDialOptions: attach.ClientOptions(debug),
 		Cmd: started.cmd, SkipHostEnv: true, AutoMTLS: true, SecureConfig: checksum, StartTimeout: childStart,
 		Logger: hclog.NewNullLogger(), Stderr: last,
 	})

@@ -40,7 +40,7 @@ func (s *Session) watch() error {
 		reports: rate.NewLimiter(reportsPerSecond, 2*reportsPerSecond),
 		lines:   rate.NewLimiter(linesPerSecond, 4*linesPerSecond),
 	}
-	silence := missedHeartbeats * s.heartbeat
+	silence := s.patience(missedHeartbeats * s.heartbeat)
 	alarm := time.AfterFunc(silence, func() {
 		s.end(fault.New(fault.ProviderAway, "silent: %d heartbeats of %s were missed", missedHeartbeats, s.heartbeat))
 	})

@@ -62,22 +62,29 @@ func Negotiate(core, provider []int) (int, error) {
 
 // ServerOptions are what a provider's gRPC server needs to be called by a core, also as a local child: without the
 // enforcement policy grpc-go ends a connection after 30 s of keepalive pings.
-func ServerOptions() []grpc.ServerOption {
-	return []grpc.ServerOption{
+// With debug it does not find out that the core is away: it would take itself for that, when it was stopped for a while.
+func ServerOptions(debug bool) []grpc.ServerOption {
+	options := []grpc.ServerOption{
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 2 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.MaxRecvMsgSize(maxMessage),
 	}
+	if debug {
+		return options
+	}
+	return append(options, grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}))
 }
 
-// ClientOptions are what the core needs to call a provider's gRPC server.
-func ClientOptions() []grpc.DialOption {
-	return []grpc.DialOption{
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true,
-		}),
+// ClientOptions are what the core needs to call a provider's gRPC server. With debug it waits for as long as it takes.
+func ClientOptions(debug bool) []grpc.DialOption {
+	options := []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithIdleTimeout(0),
 		grpc.WithReadBufferSize(readBuffer), // a core has a thousand of these, and TLS below buffers whole records
 	}
+	if debug {
+		return append(options, WithoutDeadlines()...)
+	}
+	return append(options, grpc.WithKeepaliveParams(keepalive.ClientParameters{
+		Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true,
+	}))
 }

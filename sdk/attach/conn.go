@@ -62,9 +62,9 @@ func (l *oneConn) Close() error {
 func (l *oneConn) Addr() net.Addr { return l.conn.LocalAddr() }
 
 // newClient makes the connection a gRPC client's, once: grpc-go's second dial fails, and the client is over.
-func newClient(conn net.Conn, more ...grpc.DialOption) (*grpc.ClientConn, error) {
+func newClient(conn net.Conn, debug bool, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	var used atomic.Bool
-	options := append(ClientOptions(),
+	options := append(ClientOptions(debug),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // TLS is below
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 			if used.Swap(true) {

@@ -49,11 +49,11 @@ func (d *Dialer) keepData(ctx context.Context, address string) {
 // connectData makes data connections until ctx ends. ended is called at the end of each.
 func (d *Dialer) connectData(ctx context.Context, address string, ended func()) {
 	keep(ctx, Backoff{}, func() (bool, error) {
-		conn, _, err := d.dial(ctx, address, ProtocolData)
+		conn, answer, err := d.dial(ctx, address, ProtocolData)
 		if err != nil {
 			return false, err
 		}
 		defer ended()
-		return true, d.serve(ctx, conn, nil)
+		return true, d.serve(ctx, conn, answer, nil)
 	}, func(err error) { d.Log.Debug("data connection ended", "core", address, "error", err) })
 }

@@ -70,7 +70,16 @@ func greet(ctx context.Context, conn net.Conn, hello Hello) (Welcome, error) {
 	if r := welcome.Error; r != nil {
 		return welcome, fault.New(r.Reason, "%s", r.Message)
 	}
-	return welcome, errors.Join(conn.SetDeadline(time.Time{}), setUserTimeout(conn))
+	return welcome, settle(conn, Debugged(hello, welcome))
+}
+
+// settle ends the deadlines of the handshake. From then on, a peer that acknowledges nothing is lost; unless a debugger
+// may have stopped it.
+func settle(conn net.Conn, debug bool) error {
+	if debug {
+		return conn.SetDeadline(time.Time{})
+	}
+	return errors.Join(conn.SetDeadline(time.Time{}), setUserTimeout(conn))
 }
 
 // end stops a server when the calls that run have been answered, but within a time.
@@ -81,8 +90,8 @@ func end(server *grpc.Server, within time.Duration) {
 }
 
 // serve answers the core's calls on the connection until it, or ctx, ends. data is nil on a data connection.
-func (d *Dialer) serve(ctx context.Context, conn net.Conn, data *dataService) error {
-	server := grpc.NewServer(append(ServerOptions(), d.Options...)...)
+func (d *Dialer) serve(ctx context.Context, conn net.Conn, welcome Welcome, data *dataService) error {
+	server := grpc.NewServer(append(ServerOptions(Debugged(d.Hello, welcome)), d.Options...)...)
 	d.Register(server)
 	if data != nil {
 		pb.RegisterDataServiceServer(server, data)

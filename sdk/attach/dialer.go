@@ -82,6 +82,9 @@ func (d *Dialer) session(ctx context.Context, address string) (welcome bool, err
 		return false, err
 	}
 	d.Log.Info("attached", "core", address, "provider", d.Hello.Provider, "version", answer.Version)
+	if d.Hello.Debug {
+		d.tellDebug(address, answer)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var data sync.WaitGroup
 	defer data.Wait()
@@ -94,7 +97,16 @@ func (d *Dialer) session(ctx context.Context, address string) (welcome bool, err
 			d.keepData(ctx, address)
 		}
 	})
-	return true, d.serve(ctx, conn, asked)
+	return true, d.serve(ctx, conn, answer, asked)
+}
+
+// tellDebug logs what became of the wish to suspend deadlines.
+func (d *Dialer) tellDebug(address string, answer Welcome) {
+	if Debugged(d.Hello, answer) {
+		d.Log.Info("deadlines are suspended for a debugger", "core", address)
+		return
+	}
+	d.Log.Warn("this core keeps its deadlines: only rhyzome server --dev and rhyzome-conformance run --debug suspend them", "core", address)
 }
 
 func (d *Dialer) dial(ctx context.Context, address, protocol string) (net.Conn, Welcome, error) {

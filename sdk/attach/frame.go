@@ -24,6 +24,7 @@ type Hello struct {
 	ProcessID     string `json:"process_id"`               // changes with each start of the process; pairs the two connections
 	Core          string `json:"core"`                     // the address that was dialled; tells a core's second address from a lost connection
 	DataOnDemand  bool   `json:"data_on_demand,omitempty"` // the data connection is opened when the core asks, if it does
+	Debug         bool   `json:"debug,omitempty"`          // asks to suspend deadlines, see Debugged
 }
 
 // Welcome is the core's answer: either Error, or the others.
@@ -31,6 +32,7 @@ type Welcome struct {
 	Version     int       `json:"version,omitempty"`
 	CoreTime    time.Time `json:"core_time"`
 	HeartbeatMS int64     `json:"heartbeat_ms,omitempty"`
+	Debug       bool      `json:"debug,omitempty"` // deadlines are suspended, as the Hello asked
 	// DataOnDemand says that the core asks for the data connection, with DataService, of a provider that said so too.
 	DataOnDemand bool     `json:"data_on_demand,omitempty"`
 	Error        *Refusal `json:"error,omitempty"`

@@ -17,6 +17,9 @@ const hostDataIdle = time.Minute
 // Host accepts providers without a core: for the conformance suite and for tests of plugins. It admits whoever its TLS
 // configuration admits.
 type Host struct {
+	// Debug suspends deadlines for a provider that asks for it; to be set before the first attaches.
+	Debug bool
+
 	listener net.Listener
 	config   *tls.Config
 	versions []int
@@ -108,7 +111,7 @@ func (h *Host) attach(conn *tls.Conn) {
 
 func (h *Host) admit(hello Hello) (Welcome, error) {
 	version, err := Negotiate(h.versions, hello.Versions)
-	return Welcome{Version: version, CoreTime: time.Now().UTC()}, err
+	return Welcome{Version: version, CoreTime: time.Now().UTC(), Debug: h.Debug && hello.Debug}, err
 }
 
 // addData pairs a data connection with its session.

@@ -41,7 +41,7 @@ func dialCore(ctx context.Context, address string, config *tls.Config) (*grpc.Cl
 	if err != nil {
 		return nil, err
 	}
-	return newClient(conn)
+	return newClient(conn, false)
 }
 
 // verifyCore checks that the peer showed the token's CA, and is a core of it, or of an intermediate of it. A machine without a clock takes the CA's

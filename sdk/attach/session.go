@@ -69,7 +69,7 @@ func accept(conn net.Conn, idle time.Duration, admit func(Hello) (Welcome, error
 	if err := writeFrame(conn, welcome); err != nil || refused != nil {
 		return nil, errors.Join(refused, err)
 	}
-	if err := errors.Join(conn.SetDeadline(time.Time{}), setUserTimeout(conn)); err != nil {
+	if err := settle(conn, Debugged(hello, welcome)); err != nil {
 		return nil, err
 	}
 	if !hello.DataOnDemand {
@@ -80,7 +80,7 @@ func accept(conn net.Conn, idle time.Duration, admit func(Hello) (Welcome, error
 
 func newSession(conn net.Conn, idle time.Duration, hello Hello, welcome Welcome) (*Session, error) {
 	s := &Session{Hello: hello, Welcome: welcome, conn: newLiveConn(conn), arrived: make(chan struct{})}
-	client, err := newClient(s.conn, grpc.WithIdleTimeout(idle))
+	client, err := newClient(s.conn, s.Debugged(), grpc.WithIdleTimeout(idle))
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +102,9 @@ func (s *Session) cleanUp() {
 
 // Conn returns the gRPC connection to the provider.
 func (s *Session) Conn() grpc.ClientConnInterface { return s.grpc }
+
+// Debugged reports whether deadlines are suspended, for a debugger that stops the provider.
+func (s *Session) Debugged() bool { return Debugged(s.Hello, s.Welcome) }
 
 // Done is closed when the connection is.
 func (s *Session) Done() <-chan struct{} { return s.conn.done }

@@ -31,6 +31,7 @@ type Options struct {
 	NewID        func() string    // makes the process id; nil for random ones
 	PollInterval time.Duration    // between two looks at the backend, for objects without events, capacity and health; 0 for 5 s
 	AnswerWithin time.Duration    // how long Apply and Delete wait for their work before they answer; 0 for 1 s
+	Debug        bool             // the author's code may take for ever: a debugger stops it
 }
 
 func (o Options) withDefaults() Options {

@@ -22,10 +22,13 @@ func protect[T any](e *Engine, what string, f func() (T, error)) (v T, err error
 	return f()
 }
 
-// read calls the author's code for an answer that is wanted now.
+// read calls the author's code for an answer that is wanted now; or, with a debugger, whenever it comes.
 func read[T any](ctx context.Context, e *Engine, what string, timeout time.Duration, f func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+	if !e.options.Debug {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
 	return protect(e, what, func() (T, error) { return f(ctx) })
 }
 

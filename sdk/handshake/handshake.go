@@ -19,6 +19,10 @@ const ProtocolVersion = 1
 // Name of the plugin in its set.
 const Name = "provider"
 
+// DebugVariable tells a program, when it is true, that a debugger may stop it: it must not be impatient. Whoever starts it
+// is not either.
+const DebugVariable = "RHYZOME_DEBUG"
+
 // Config is go-plugin's handshake. The cookie is no secret: it tells a start by a core from a start by hand.
 func Config() plugin.HandshakeConfig {
 	return plugin.HandshakeConfig{

@@ -53,7 +53,7 @@ func (g *program) attach(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e := newEngine(g.provider, g.stderr, level)
+	e := newEngine(g.provider, g.stderr, level, s.Debug)
 	defer closeEngine(e)
 	m.log = e.Logger()
 	dialer, err := g.dialer(e.Description(), ownDigest(), s, m)
@@ -99,6 +99,7 @@ func (g *program) dialer(d wire.Description, digest string, s settings, m *membe
 		Hello: attach.Hello{
 			Provider: m.id.ProviderName, MachineID: machine, Plugin: d.Name, PluginVersion: d.Version,
 			Versions: []int{handshake.ProtocolVersion}, Digest: digest, SDK: "go " + Version, ProcessID: d.ProcessID,
+			Debug: s.Debug,
 		},
 		Clock: m.clock,
 		Log:   m.log,

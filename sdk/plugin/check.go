@@ -38,10 +38,13 @@ func (g *program) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e := newEngine(g.provider, g.stderr, level)
+	e := newEngine(g.provider, g.stderr, level, s.Debug)
 	defer closeEngine(e)
-	ctx, cancel := context.WithTimeout(ctx, checkWithin)
-	defer cancel()
+	if !s.Debug {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, checkWithin)
+		defer cancel()
+	}
 	if err := e.Configure(ctx, string(base), nil, 0); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}

@@ -65,6 +65,7 @@ func (g *program) addFlags(c *cobra.Command, name string) {
 	flags.StringVar(&g.flags.MachineID, "machine-id", "", "stable id of this machine (RHYZOME_MACHINE_ID; default from /etc/machine-id)")
 	flags.StringSliceVar(&g.flags.Core, "core", nil, "HOST:PORT of the core's attach port; of several cores, each (RHYZOME_CORE)")
 	flags.StringVar(&g.flags.LogLevel, "log-level", "", "debug, info, warn or error (RHYZOME_LOG_LEVEL; default info)")
+	flags.BoolVar(&g.flags.Debug, "debug", false, "suspend deadlines for a debugger, where the core is one to develop against (RHYZOME_DEBUG)")
 }
 
 func (g *program) schemaCommand() *cobra.Command {

@@ -76,6 +76,10 @@ func (r *relayed) command(use, short string, run func(context.Context, relay.Pro
 
 // start starts the program, and asks what it is.
 func (r *relayed) start(ctx context.Context, p relay.Program) (*relay.Child, wire.Description, error) {
+	var err error
+	if p.Debug, err = r.debug(); err != nil {
+		return nil, wire.Description{}, err
+	}
 	child, err := relay.Start(ctx, p)
 	if err != nil {
 		return nil, wire.Description{}, err

@@ -49,22 +49,27 @@ func Serve(p provider.Provider) {
 
 // serveChild serves the core that started this process, until it is told to stop.
 func serveChild(p provider.Provider) {
-	e := newEngine(p, os.Stderr, slog.LevelInfo)
+	debug, err := new(program).debug()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	e := newEngine(p, os.Stderr, slog.LevelInfo, debug)
 	defer closeEngine(e)
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  handshake.Config(),
 		VersionedPlugins: handshake.Plugins(e),
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(attach.ServerOptions(), options...)...)
+			return grpc.NewServer(append(attach.ServerOptions(debug), options...)...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr}),
 	})
 }
 
 // newEngine returns the engine of this process, and makes its log everybody's.
-func newEngine(p provider.Provider, stderr io.Writer, level slog.Level) *engine.Engine {
+func newEngine(p provider.Provider, stderr io.Writer, level slog.Level, debug bool) *engine.Engine {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	e := engine.New(p, engine.Options{Logger: log})
+	e := engine.New(p, engine.Options{Logger: log, Debug: debug})
 	slog.SetDefault(e.Logger())
 	return e
 }

@@ -12,9 +12,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/rhyzome/rhyzome/sdk/handshake"
 )
 
 const defaultConfigFile = "/etc/rhyzome/provider.yaml"
@@ -35,6 +38,7 @@ type settings struct {
 	MachineID string         `yaml:"machine_id"`
 	LogLevel  string         `yaml:"log_level"`
 	Config    map[string]any `yaml:"config"` // the provider's own, given to Configure
+	Debug     bool           `yaml:"-"`      // asks the core to suspend deadlines
 }
 
 // settings reads them from everywhere.
@@ -50,6 +54,9 @@ func (g *program) settings() (settings, error) {
 		LogLevel:  cmp.Or(g.flags.LogLevel, os.Getenv("RHYZOME_LOG_LEVEL"), file.LogLevel, "info"),
 		Config:    file.Config,
 	}
+	if s.Debug, err = g.debug(); err != nil {
+		return settings{}, err
+	}
 	if env := os.Getenv("RHYZOME_CORE"); env != "" {
 		s.Core = strings.Split(env, ",")
 	}
@@ -57,6 +64,19 @@ func (g *program) settings() (settings, error) {
 		s.Core = g.flags.Core
 	}
 	return s, nil
+}
+
+// debug reports whether deadlines are to be suspended. A child has no flags, and no file may say so.
+func (g *program) debug() (bool, error) {
+	env := os.Getenv(handshake.DebugVariable)
+	if g.flags.Debug || env == "" {
+		return g.flags.Debug, nil
+	}
+	debug, err := strconv.ParseBool(env)
+	if err != nil {
+		return false, fmt.Errorf("%s must be true or false, not %q", handshake.DebugVariable, env)
+	}
+	return debug, nil
 }
 
 // namedConfig is the configuration file that was named; empty if none was.

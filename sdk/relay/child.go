@@ -34,6 +34,7 @@ type Program struct {
 	Args     []string
 	AutoMTLS bool      // false for programs that speak in the clear; the socket's directory is the user's own
 	Stderr   io.Writer // gets what the program says there
+	Debug    bool      // a debugger may stop the program
 }
 
 // Child is a program that runs.
@@ -51,11 +52,14 @@ func Start(ctx context.Context, p Program) (*Child, error) {
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.Path, p.Args...)
 	cmd.Env = append(os.Environ(), socketDirectory+"="+sockets)
+	if p.Debug {
+		cmd.Env = append(cmd.Env, handshake.DebugVariable+"=true")
+	}
 	dieWithParent(cmd)
 	process := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  handshake.Config(),
 		VersionedPlugins: map[int]plugin.PluginSet{handshake.ProtocolVersion: {handshake.Name: linker{}}},
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, GRPCDialOptions: attach.ClientOptions(),
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, GRPCDialOptions: attach.ClientOptions(p.Debug),
 		Cmd: cmd, SkipHostEnv: true, AutoMTLS: p.AutoMTLS, StartTimeout: startWithin,
 		Logger: hclog.NewNullLogger(), Stderr: p.Stderr,
 	})
