@@ -45,6 +45,14 @@ func staleCases(k kind) []Case {
 			Catches:  []string{"refuses the future's specs"},
 			Run:      k.drafted(unknownFields),
 		},
+		{
+			ID: k.id("HANDLE-001"), Level: Must, Needs: k.needs,
+			Title:    "A handle is an aid, and no identity",
+			Sentence: "A call without backend_handle, or with an older one, MUST work as with the newest.",
+			Fix:      "Look where the handle points, and where that is not the object with the id, find it by the id.",
+			Catches:  []string{"trusts an old handle"},
+			Run:      k.drafted(oldHandle),
+		},
 	}
 }
 
@@ -76,6 +84,35 @@ func staleOrderCases() []Case {
 			Run:      misplacedSecret,
 		},
 	}
+}
+
+// maxHandle is how much the core keeps.
+const maxHandle = 4 << 10
+
+func oldHandle(ctx context.Context, s *Session, k kind, d draft) error {
+	made, err := s.make(ctx, k, d)
+	if err != nil {
+		return err
+	}
+	newer := asGeneration(d.tag, 2)
+	newer.BackendHandle = made.BackendHandle
+	changed, err := s.makeAs(ctx, k, d, newer)
+	if err != nil {
+		return err
+	}
+	for what, handle := range map[string][]byte{"no": nil, "the older": made.BackendHandle, "the newest": changed.BackendHandle} {
+		if len(handle) > maxHandle {
+			return fmt.Errorf("%s handle has %d bytes; the core keeps %d", what, len(handle), maxHandle)
+		}
+		o, err := k.get(provider.WithHandle(ctx, handle), s.client, d.tag.ID)
+		if err := errors.Join(err, same(k, o, newer)); err != nil {
+			return fmt.Errorf("get with %s handle: %w", what, err)
+		}
+	}
+	if err := s.remove(ctx, k, newer); err != nil {
+		return fmt.Errorf("delete with the older handle: %w", err)
+	}
+	return s.absent(ctx, k, d.tag.ID)
 }
 
 func staleAttempt(ctx context.Context, s *Session, k kind, d draft) error {

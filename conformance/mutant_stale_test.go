@@ -5,6 +5,7 @@ package conformance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -34,6 +35,7 @@ func staleMutants() []mutant {
 			}
 			return nil
 		})},
+		{name: "trusts an old handle", caught: "INSTANCE-HANDLE-001", unary: trustsHandles},
 		{name: "cancels what it never saw", caught: "PROVIDER-CANCEL-003",
 			unary: func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
 				if r, ok := req.(*pb.CancelRequest); ok && r.GetKind() == pb.Kind_KIND_NETWORK {
@@ -68,6 +70,25 @@ func staleMutants() []mutant {
 				return nil
 			})},
 	}
+}
+
+// trustsHandles gives a handle for each generation, and deletes nothing by one that is not the newest.
+func trustsHandles(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
+	if r, ok := req.(*pb.DeleteInstanceRequest); ok && string(r.GetCommand().GetBackendHandle()) == "generation 1" {
+		return nil
+	}
+	err := invoke(ctx, method, req, reply, cc, o...)
+	var observed *pb.Observed
+	switch r := reply.(type) {
+	case *pb.ApplyInstanceResponse:
+		observed = r.GetInstance().GetObserved()
+	case *pb.GetInstanceResponse:
+		observed = r.GetInstance().GetObserved()
+	}
+	if observed != nil {
+		observed.BackendHandle = []byte(fmt.Sprintf("generation %d", observed.GetGeneration()))
+	}
+	return err
 }
 
 // oneMoreFor makes another instance of each Apply that is, beside the one before for its id, as wrong says.

@@ -41,6 +41,10 @@ type Tx interface {
 	Emit(Event) error
 	// Events returns up to limit events after a position, oldest first.
 	Events(after int64, limit int) ([]Event, error)
+	// BackendHandle returns what a provider gave the core to remember of an object; nil for nothing. SetBackendHandle
+	// keeps it; nothing removes it.
+	BackendHandle(provider, object string) ([]byte, error)
+	SetBackendHandle(provider, object string, handle []byte) error
 	// Setting and SetSetting keep small singletons: cloud id, ULA prefix. Absent is "".
 	Setting(key string) (string, error)
 	SetSetting(key, value string) error

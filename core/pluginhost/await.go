@@ -18,6 +18,7 @@ const askAgain = time.Second
 type verbs[S, O any] struct {
 	kind     provider.Kind
 	tag      func(S) provider.Tag
+	echo     func(S, []byte) S // with a handle
 	observed func(*O) *provider.Observed
 	reported func(core.Change) *O // nil if the change is a removal
 	clean    func(O) O
@@ -30,15 +31,22 @@ type verbs[S, O any] struct {
 func applied[S, O any](ctx context.Context, s *Session, v verbs[S, O], fence uint64, spec S, progress provider.Progress) (O, error) {
 	var none O
 	want := v.tag(spec)
+	ctx, handle, err := s.withHandle(ctx, want.ID)
+	if err != nil {
+		return none, err
+	}
 	reports, leave := s.waiters.join(objectKey{v.kind, want.ID})
 	defer leave()
-	o, err := v.apply(ctx, fence, spec)
+	o, err := v.apply(ctx, fence, v.echo(spec, handle))
 	for {
 		if err != nil {
 			return none, s.fault(err)
 		}
 		o = v.clean(o)
 		now := v.observed(&o)
+		if ctx, handle, err = s.keepHandle(ctx, want.ID, handle, now.BackendHandle); err != nil {
+			return none, err
+		}
 		if done, failure := outcome(*now, want); done {
 			return o, failure
 		}
@@ -120,6 +128,11 @@ func next[S, O any](
 
 // deleted removes an object, and waits until nothing is left.
 func deleted[S, O any](ctx context.Context, s *Session, v verbs[S, O], fence uint64, tag provider.Tag, progress provider.Progress) error {
+	ctx, handle, err := s.withHandle(ctx, tag.ID)
+	if err != nil {
+		return err
+	}
+	tag.BackendHandle = handle
 	reports, leave := s.waiters.join(objectKey{v.kind, tag.ID})
 	defer leave()
 	gone, now, err := v.delete(ctx, fence, tag)
@@ -140,7 +153,7 @@ func deleted[S, O any](ctx context.Context, s *Session, v verbs[S, O], fence uin
 		gone = fault.ReasonOf(err) == fault.NoSuchObject
 		now = *v.observed(&o)
 	}
-	return nil
+	return s.dropHandle(ctx, tag.ID, handle)
 }
 
 func tell(progress provider.Progress, o provider.Observed) {

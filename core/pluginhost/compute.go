@@ -17,6 +17,7 @@ func (c compute) instances() verbs[provider.InstanceSpec, provider.Instance] {
 	return verbs[provider.InstanceSpec, provider.Instance]{
 		kind:     provider.KindInstance,
 		tag:      func(s provider.InstanceSpec) provider.Tag { return s.Tag },
+		echo:     func(s provider.InstanceSpec, handle []byte) provider.InstanceSpec { s.BackendHandle = handle; return s },
 		observed: func(i *provider.Instance) *provider.Observed { return &i.Observed },
 		reported: func(c core.Change) *provider.Instance { return c.Instance },
 		clean:    cleanInstance,
@@ -38,6 +39,10 @@ func (c compute) DeleteInstance(ctx context.Context, fence uint64, tag provider.
 
 // GetInstance implements core.ComputeProvider.
 func (c compute) GetInstance(ctx context.Context, id string) (provider.Instance, error) {
+	ctx, _, err := c.withHandle(ctx, id)
+	if err != nil {
+		return provider.Instance{}, err
+	}
 	i, err := c.link.client.GetInstance(ctx, id)
 	return cleanInstance(i), c.fault(err)
 }
@@ -47,6 +52,10 @@ func (c compute) RebootInstance(ctx context.Context, fence uint64, id, operation
 	if err := c.offers(wire.CapabilityPower); err != nil {
 		return err
 	}
-	_, err := c.link.client.RebootInstance(ctx, fence, id, operationID, hard)
+	ctx, _, err := c.withHandle(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = c.link.client.RebootInstance(ctx, fence, id, operationID, hard)
 	return c.fault(err)
 }

@@ -17,6 +17,7 @@ func (n network) networks() verbs[provider.NetworkSpec, provider.Network] {
 	return verbs[provider.NetworkSpec, provider.Network]{
 		kind:     provider.KindNetwork,
 		tag:      func(s provider.NetworkSpec) provider.Tag { return s.Tag },
+		echo:     func(s provider.NetworkSpec, handle []byte) provider.NetworkSpec { s.BackendHandle = handle; return s },
 		observed: func(n *provider.Network) *provider.Observed { return &n.Observed },
 		reported: func(c core.Change) *provider.Network { return c.Network },
 		clean:    cleanNetwork,
@@ -40,6 +41,7 @@ func (n network) ports() verbs[provider.PortSpec, provider.Port] {
 	return verbs[provider.PortSpec, provider.Port]{
 		kind:     provider.KindPort,
 		tag:      func(s provider.PortSpec) provider.Tag { return s.Tag },
+		echo:     func(s provider.PortSpec, handle []byte) provider.PortSpec { s.BackendHandle = handle; return s },
 		observed: func(p *provider.Port) *provider.Observed { return &p.Observed },
 		reported: func(c core.Change) *provider.Port { return c.Port },
 		clean:    cleanPort,
@@ -63,6 +65,7 @@ func (n network) peers() verbs[provider.PeerSpec, provider.Peer] {
 	return verbs[provider.PeerSpec, provider.Peer]{
 		kind:     provider.KindPeer,
 		tag:      func(s provider.PeerSpec) provider.Tag { return s.Tag },
+		echo:     func(s provider.PeerSpec, handle []byte) provider.PeerSpec { s.BackendHandle = handle; return s },
 		observed: func(p *provider.Peer) *provider.Observed { return &p.Observed },
 		reported: func(c core.Change) *provider.Peer { return c.Peer },
 		clean:    cleanPeer,

@@ -108,6 +108,7 @@ var providers = kind[core.Provider]{
 	id:      func(p core.Provider) string { return p.ID },
 	columns: func(p core.Provider) columns { return columns{"name": p.Name} },
 	by:      selectors{byName: "name = ?"},
+	deleted: (*tx).dropBackendHandles,
 }
 
 var joinTokens = kind[core.JoinToken]{

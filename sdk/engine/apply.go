@@ -21,6 +21,7 @@ func (r *resource[S, O]) Apply(ctx context.Context, fence uint64, spec S) (O, er
 	if err := fault.Join(append(validateTag(tag), r.validate(spec)...)...); err != nil {
 		return none, err
 	}
+	ctx = provider.WithHandle(ctx, tag.BackendHandle)
 	leave, err := r.gate(ctx, tag.ID)
 	if err != nil {
 		return none, err
@@ -118,7 +119,7 @@ func (r *resource[S, O]) start(j *job[O], do func(context.Context, provider.Prog
 	if err := r.e.work.begin(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(r.e.work.jobs)
+	ctx, cancel := context.WithCancelCause(provider.WithHandle(r.e.work.jobs, j.tag.BackendHandle))
 	j.cancel, j.done = cancel, make(chan struct{})
 	r.mu.Lock()
 	r.jobs[j.tag.ID] = j

@@ -15,7 +15,7 @@ func (r *resource[S, O]) Delete(ctx context.Context, fence uint64, id string) (*
 	if err := r.e.accepts(); err != nil {
 		return nil, err
 	}
-	if err := fault.Join(validateID(id)...); err != nil {
+	if err := fault.Join(append(validateID(id), validateHandle(ctx)...)...); err != nil {
 		return nil, err
 	}
 	leave, err := r.gate(ctx, id)
@@ -56,6 +56,9 @@ func (r *resource[S, O]) beginDelete(ctx context.Context, fence uint64, id strin
 	}
 	tag := r.observed(&before).Tag
 	tag.ID = id
+	if len(tag.BackendHandle) == 0 {
+		tag.BackendHandle = provider.HandleFrom(ctx)
+	}
 	return r.start(&job[O]{tag: tag, deleting: true, before: before}, func(ctx context.Context, progress provider.Progress) (O, error) {
 		var none O
 		return none, r.delete(ctx, id, progress)

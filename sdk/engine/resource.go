@@ -153,7 +153,7 @@ func (r *resource[S, O]) Get(ctx context.Context, id string) (O, error) {
 	if err := r.e.accepts(); err != nil {
 		return none, err
 	}
-	if err := fault.Join(validateID(id)...); err != nil {
+	if err := fault.Join(append(validateID(id), validateHandle(ctx)...)...); err != nil {
 		return none, err
 	}
 	return r.look(ctx, id)

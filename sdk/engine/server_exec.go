@@ -20,7 +20,7 @@ type execServer struct {
 }
 
 func (s *execServer) ExecInstance(ctx context.Context, req *pb.ExecInstanceRequest) (*pb.ExecInstanceResponse, error) {
-	done, err := s.e.execute(ctx, req)
+	done, err := s.e.execute(withHandle(ctx, req.GetCommand()), req)
 	if err != nil {
 		return nil, s.e.status("exec instance", err)
 	}

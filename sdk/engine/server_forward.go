@@ -30,7 +30,7 @@ func (s *forwardServer) ApplyForward(ctx context.Context, req *pb.ApplyForwardRe
 }
 
 func (s *forwardServer) GetForward(ctx context.Context, req *pb.GetForwardRequest) (*pb.GetForwardResponse, error) {
-	o, err := s.e.forwards.Get(ctx, req.GetId())
+	o, err := s.e.forwards.Get(withHandle(ctx, req), req.GetId())
 	if err != nil {
 		return nil, s.e.status("get forward", err)
 	}
@@ -38,7 +38,7 @@ func (s *forwardServer) GetForward(ctx context.Context, req *pb.GetForwardReques
 }
 
 func (s *forwardServer) DeleteForward(ctx context.Context, req *pb.DeleteForwardRequest) (*pb.DeleteForwardResponse, error) {
-	o, err := s.e.forwards.Delete(ctx, req.GetCommand().GetFence(), req.GetCommand().GetId())
+	o, err := s.e.forwards.Delete(withHandle(ctx, req.GetCommand()), req.GetCommand().GetFence(), req.GetCommand().GetId())
 	if err != nil {
 		return nil, s.e.status("delete forward", err)
 	}

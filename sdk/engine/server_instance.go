@@ -31,7 +31,7 @@ func (s *instanceServer) ApplyInstance(ctx context.Context, req *pb.ApplyInstanc
 }
 
 func (s *instanceServer) GetInstance(ctx context.Context, req *pb.GetInstanceRequest) (*pb.GetInstanceResponse, error) {
-	o, err := s.e.instances.Get(ctx, req.GetId())
+	o, err := s.e.instances.Get(withHandle(ctx, req), req.GetId())
 	if err != nil {
 		return nil, s.e.status("get instance", err)
 	}
@@ -39,7 +39,7 @@ func (s *instanceServer) GetInstance(ctx context.Context, req *pb.GetInstanceReq
 }
 
 func (s *instanceServer) DeleteInstance(ctx context.Context, req *pb.DeleteInstanceRequest) (*pb.DeleteInstanceResponse, error) {
-	o, err := s.e.instances.Delete(ctx, req.GetCommand().GetFence(), req.GetCommand().GetId())
+	o, err := s.e.instances.Delete(withHandle(ctx, req.GetCommand()), req.GetCommand().GetFence(), req.GetCommand().GetId())
 	if err != nil {
 		return nil, s.e.status("delete instance", err)
 	}
@@ -87,7 +87,7 @@ type powerServer struct {
 }
 
 func (s *powerServer) RebootInstance(ctx context.Context, req *pb.RebootInstanceRequest) (*pb.RebootInstanceResponse, error) {
-	o, err := s.e.reboot(ctx, req.GetCommand().GetFence(), req.GetCommand().GetId(), req.GetOperationId(), req.GetHard())
+	o, err := s.e.reboot(withHandle(ctx, req.GetCommand()), req.GetCommand().GetFence(), req.GetCommand().GetId(), req.GetOperationId(), req.GetHard())
 	if err != nil {
 		return nil, s.e.status("reboot instance", err)
 	}

@@ -16,7 +16,7 @@ type metricsServer struct {
 }
 
 func (s *metricsServer) GetInstanceMetrics(ctx context.Context, req *pb.GetInstanceMetricsRequest) (*pb.GetInstanceMetricsResponse, error) {
-	m, err := asked(ctx, s.e, "get metrics", req.GetId(), s.e.metrics.GetInstanceMetrics)
+	m, err := asked(withHandle(ctx, req), s.e, "get metrics", req.GetId(), s.e.metrics.GetInstanceMetrics)
 	if err != nil {
 		return nil, s.e.status("get metrics", err)
 	}

@@ -30,7 +30,7 @@ func (s *networkServer) ApplyNetwork(ctx context.Context, req *pb.ApplyNetworkRe
 }
 
 func (s *networkServer) GetNetwork(ctx context.Context, req *pb.GetNetworkRequest) (*pb.GetNetworkResponse, error) {
-	o, err := s.e.networks.Get(ctx, req.GetId())
+	o, err := s.e.networks.Get(withHandle(ctx, req), req.GetId())
 	if err != nil {
 		return nil, s.e.status("get network", err)
 	}
@@ -38,7 +38,7 @@ func (s *networkServer) GetNetwork(ctx context.Context, req *pb.GetNetworkReques
 }
 
 func (s *networkServer) DeleteNetwork(ctx context.Context, req *pb.DeleteNetworkRequest) (*pb.DeleteNetworkResponse, error) {
-	o, err := s.e.networks.Delete(ctx, req.GetCommand().GetFence(), req.GetCommand().GetId())
+	o, err := s.e.networks.Delete(withHandle(ctx, req.GetCommand()), req.GetCommand().GetFence(), req.GetCommand().GetId())
 	if err != nil {
 		return nil, s.e.status("delete network", err)
 	}

@@ -30,7 +30,7 @@ func (s *peerServer) ApplyPeer(ctx context.Context, req *pb.ApplyPeerRequest) (*
 }
 
 func (s *peerServer) GetPeer(ctx context.Context, req *pb.GetPeerRequest) (*pb.GetPeerResponse, error) {
-	o, err := s.e.peers.Get(ctx, req.GetId())
+	o, err := s.e.peers.Get(withHandle(ctx, req), req.GetId())
 	if err != nil {
 		return nil, s.e.status("get peer", err)
 	}
@@ -38,7 +38,7 @@ func (s *peerServer) GetPeer(ctx context.Context, req *pb.GetPeerRequest) (*pb.G
 }
 
 func (s *peerServer) DeletePeer(ctx context.Context, req *pb.DeletePeerRequest) (*pb.DeletePeerResponse, error) {
-	o, err := s.e.peers.Delete(ctx, req.GetCommand().GetFence(), req.GetCommand().GetId())
+	o, err := s.e.peers.Delete(withHandle(ctx, req.GetCommand()), req.GetCommand().GetFence(), req.GetCommand().GetId())
 	if err != nil {
 		return nil, s.e.status("delete peer", err)
 	}

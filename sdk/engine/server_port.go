@@ -30,7 +30,7 @@ func (s *portServer) ApplyPort(ctx context.Context, req *pb.ApplyPortRequest) (*
 }
 
 func (s *portServer) GetPort(ctx context.Context, req *pb.GetPortRequest) (*pb.GetPortResponse, error) {
-	o, err := s.e.ports.Get(ctx, req.GetId())
+	o, err := s.e.ports.Get(withHandle(ctx, req), req.GetId())
 	if err != nil {
 		return nil, s.e.status("get port", err)
 	}
@@ -38,7 +38,7 @@ func (s *portServer) GetPort(ctx context.Context, req *pb.GetPortRequest) (*pb.G
 }
 
 func (s *portServer) DeletePort(ctx context.Context, req *pb.DeletePortRequest) (*pb.DeletePortResponse, error) {
-	o, err := s.e.ports.Delete(ctx, req.GetCommand().GetFence(), req.GetCommand().GetId())
+	o, err := s.e.ports.Delete(withHandle(ctx, req.GetCommand()), req.GetCommand().GetFence(), req.GetCommand().GetId())
 	if err != nil {
 		return nil, s.e.status("delete port", err)
 	}

@@ -19,7 +19,7 @@ func (s *resizeServer) GetInstanceSize(ctx context.Context, req *pb.GetInstanceS
 		now, next, err := s.e.resize.GetInstanceSize(ctx, id)
 		return &pb.GetInstanceSizeResponse{Now: wire.InstanceSizeToProto(now), Next: wire.InstanceSizeToProto(next)}, err
 	}
-	out, err := asked(ctx, s.e, "get size", req.GetId(), size)
+	out, err := asked(withHandle(ctx, req), s.e, "get size", req.GetId(), size)
 	if err != nil {
 		return nil, s.e.status("get size", err)
 	}

@@ -30,7 +30,7 @@ func (s *snapshotServer) ApplySnapshot(ctx context.Context, req *pb.ApplySnapsho
 }
 
 func (s *snapshotServer) GetSnapshot(ctx context.Context, req *pb.GetSnapshotRequest) (*pb.GetSnapshotResponse, error) {
-	o, err := s.e.snapshots.Get(ctx, req.GetId())
+	o, err := s.e.snapshots.Get(withHandle(ctx, req), req.GetId())
 	if err != nil {
 		return nil, s.e.status("get snapshot", err)
 	}
@@ -38,7 +38,7 @@ func (s *snapshotServer) GetSnapshot(ctx context.Context, req *pb.GetSnapshotReq
 }
 
 func (s *snapshotServer) DeleteSnapshot(ctx context.Context, req *pb.DeleteSnapshotRequest) (*pb.DeleteSnapshotResponse, error) {
-	o, err := s.e.snapshots.Delete(ctx, req.GetCommand().GetFence(), req.GetCommand().GetId())
+	o, err := s.e.snapshots.Delete(withHandle(ctx, req.GetCommand()), req.GetCommand().GetFence(), req.GetCommand().GetId())
 	if err != nil {
 		return nil, s.e.status("delete snapshot", err)
 	}
@@ -52,7 +52,7 @@ func (s *snapshotServer) ListSnapshots(_ *pb.ListSnapshotsRequest, stream grpc.S
 }
 
 func (s *snapshotServer) RevertSnapshot(ctx context.Context, req *pb.RevertSnapshotRequest) (*pb.RevertSnapshotResponse, error) {
-	o, err := s.e.revert(ctx, req.GetCommand().GetFence(), req.GetCommand().GetId(), req.GetOperationId())
+	o, err := s.e.revert(withHandle(ctx, req.GetCommand()), req.GetCommand().GetFence(), req.GetCommand().GetId(), req.GetOperationId())
 	if err != nil {
 		return nil, s.e.status("revert snapshot", err)
 	}

@@ -30,7 +30,7 @@ func (s *volumeServer) ApplyVolume(ctx context.Context, req *pb.ApplyVolumeReque
 }
 
 func (s *volumeServer) GetVolume(ctx context.Context, req *pb.GetVolumeRequest) (*pb.GetVolumeResponse, error) {
-	o, err := s.e.volumes.Get(ctx, req.GetId())
+	o, err := s.e.volumes.Get(withHandle(ctx, req), req.GetId())
 	if err != nil {
 		return nil, s.e.status("get volume", err)
 	}
@@ -38,7 +38,7 @@ func (s *volumeServer) GetVolume(ctx context.Context, req *pb.GetVolumeRequest) 
 }
 
 func (s *volumeServer) DeleteVolume(ctx context.Context, req *pb.DeleteVolumeRequest) (*pb.DeleteVolumeResponse, error) {
-	o, err := s.e.volumes.Delete(ctx, req.GetCommand().GetFence(), req.GetCommand().GetId())
+	o, err := s.e.volumes.Delete(withHandle(ctx, req.GetCommand()), req.GetCommand().GetFence(), req.GetCommand().GetId())
 	if err != nil {
 		return nil, s.e.status("delete volume", err)
 	}

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/hex"
 	"net"
 	"net/netip"
@@ -44,6 +45,13 @@ func validateTag(t provider.Tag) []*fault.Error {
 	f.add(t.Generation >= 1, "/generation", "must be at least 1")
 	f.add(t.SpecDigest != "" && len(t.SpecDigest) <= maxDigest, "/spec_digest", "must have 1 to %d characters", maxDigest)
 	f.add(len(t.BackendHandle) <= maxHandle, "/backend_handle", "must have at most %d bytes", maxHandle)
+	return f
+}
+
+// validateHandle checks what withHandle put in.
+func validateHandle(ctx context.Context) []*fault.Error {
+	var f faults
+	f.add(len(provider.HandleFrom(ctx)) <= maxHandle, "/backend_handle", "must have at most %d bytes", maxHandle)
 	return f
 }
 

@@ -24,6 +24,11 @@ type verbs[S, O any] struct {
 	change   func(before O, spec S) []*fault.Error // what a newer generation must not ask for; nil if it may ask for anything
 }
 
+// withHandle lets the author's code see what the core echoes.
+func withHandle(ctx context.Context, from interface{ GetBackendHandle() []byte }) context.Context {
+	return provider.WithHandle(ctx, from.GetBackendHandle())
+}
+
 func instanceVerbs(p provider.Instances) verbs[provider.InstanceSpec, provider.Instance] {
 	return verbs[provider.InstanceSpec, provider.Instance]{
 		kind:  provider.KindInstance,

@@ -134,7 +134,8 @@ type Tag struct {
 	ID         string // UUIDv7, made by the core, never reused
 	Generation int64  // of the spec, from 1
 	SpecDigest string // made by the core
-	// BackendHandle is what the provider returned in Observed.BackendHandle, echoed. At most 4 KiB.
+	// BackendHandle is what the provider returned in Observed.BackendHandle, echoed; HandleFrom has it where there is no
+	// spec. At most 4 KiB.
 	BackendHandle []byte
 }
 

@@ -19,7 +19,7 @@ func (c *Client) ApplyForward(ctx context.Context, fence uint64, spec provider.F
 
 // GetForward reads the backend; fault.NoSuchObject if there is nothing.
 func (c *Client) GetForward(ctx context.Context, id string) (provider.Forward, error) {
-	resp, err := call(ctx, c.forwards.GetForward, &pb.GetForwardRequest{Id: id})
+	resp, err := call(ctx, c.forwards.GetForward, &pb.GetForwardRequest{Id: id, BackendHandle: provider.HandleFrom(ctx)})
 	return convert(resp.GetForward(), err, ForwardFromProto)
 }
 

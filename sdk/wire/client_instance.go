@@ -20,7 +20,7 @@ func (c *Client) ApplyInstance(ctx context.Context, fence uint64, spec provider.
 
 // GetInstance reads the backend; fault.NoSuchObject if there is nothing.
 func (c *Client) GetInstance(ctx context.Context, id string) (provider.Instance, error) {
-	resp, err := call(ctx, c.instances.GetInstance, &pb.GetInstanceRequest{Id: id})
+	resp, err := call(ctx, c.instances.GetInstance, &pb.GetInstanceRequest{Id: id, BackendHandle: provider.HandleFrom(ctx)})
 	return convert(resp.GetInstance(), err, InstanceFromProto)
 }
 
@@ -50,7 +50,7 @@ func (c *Client) ListHosts(ctx context.Context) ([]provider.Host, error) {
 // RebootInstance restarts a running instance, unless operationID did so already.
 func (c *Client) RebootInstance(ctx context.Context, fence uint64, id, operationID string, hard bool) (provider.Instance, error) {
 	resp, err := call(ctx, c.power.RebootInstance, &pb.RebootInstanceRequest{
-		Command: CommandToProto(fence, provider.Tag{ID: id}), OperationId: operationID, Hard: hard,
+		Command: CommandToProto(fence, provider.Tag{ID: id, BackendHandle: provider.HandleFrom(ctx)}), OperationId: operationID, Hard: hard,
 	})
 	return convert(resp.GetInstance(), err, InstanceFromProto)
 }

@@ -19,7 +19,7 @@ func (c *Client) ApplyNetwork(ctx context.Context, fence uint64, spec provider.N
 
 // GetNetwork reads the backend; fault.NoSuchObject if there is nothing.
 func (c *Client) GetNetwork(ctx context.Context, id string) (provider.Network, error) {
-	resp, err := call(ctx, c.networks.GetNetwork, &pb.GetNetworkRequest{Id: id})
+	resp, err := call(ctx, c.networks.GetNetwork, &pb.GetNetworkRequest{Id: id, BackendHandle: provider.HandleFrom(ctx)})
 	return convert(resp.GetNetwork(), err, NetworkFromProto)
 }
 

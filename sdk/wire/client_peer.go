@@ -19,7 +19,7 @@ func (c *Client) ApplyPeer(ctx context.Context, fence uint64, spec provider.Peer
 
 // GetPeer reads the backend; fault.NoSuchObject if there is nothing.
 func (c *Client) GetPeer(ctx context.Context, id string) (provider.Peer, error) {
-	resp, err := call(ctx, c.peers.GetPeer, &pb.GetPeerRequest{Id: id})
+	resp, err := call(ctx, c.peers.GetPeer, &pb.GetPeerRequest{Id: id, BackendHandle: provider.HandleFrom(ctx)})
 	return convert(resp.GetPeer(), err, PeerFromProto)
 }
 

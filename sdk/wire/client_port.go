@@ -19,7 +19,7 @@ func (c *Client) ApplyPort(ctx context.Context, fence uint64, spec provider.Port
 
 // GetPort reads the backend; fault.NoSuchObject if there is nothing.
 func (c *Client) GetPort(ctx context.Context, id string) (provider.Port, error) {
-	resp, err := call(ctx, c.ports.GetPort, &pb.GetPortRequest{Id: id})
+	resp, err := call(ctx, c.ports.GetPort, &pb.GetPortRequest{Id: id, BackendHandle: provider.HandleFrom(ctx)})
 	return convert(resp.GetPort(), err, PortFromProto)
 }
 

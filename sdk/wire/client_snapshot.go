@@ -19,7 +19,7 @@ func (c *Client) ApplySnapshot(ctx context.Context, fence uint64, spec provider.
 
 // GetSnapshot reads the backend; fault.NoSuchObject if there is nothing.
 func (c *Client) GetSnapshot(ctx context.Context, id string) (provider.Snapshot, error) {
-	resp, err := call(ctx, c.snapshots.GetSnapshot, &pb.GetSnapshotRequest{Id: id})
+	resp, err := call(ctx, c.snapshots.GetSnapshot, &pb.GetSnapshotRequest{Id: id, BackendHandle: provider.HandleFrom(ctx)})
 	return convert(resp.GetSnapshot(), err, SnapshotFromProto)
 }
 
@@ -41,7 +41,7 @@ func (c *Client) ListSnapshots(ctx context.Context) ([]provider.Snapshot, error)
 // then the snapshot is progressing.
 func (c *Client) RevertSnapshot(ctx context.Context, fence uint64, id, operationID string) (provider.Snapshot, error) {
 	resp, err := call(ctx, c.snapshots.RevertSnapshot, &pb.RevertSnapshotRequest{
-		Command: CommandToProto(fence, provider.Tag{ID: id}), OperationId: operationID,
+		Command: CommandToProto(fence, provider.Tag{ID: id, BackendHandle: provider.HandleFrom(ctx)}), OperationId: operationID,
 	})
 	return convert(resp.GetSnapshot(), err, SnapshotFromProto)
 }

@@ -19,7 +19,7 @@ func (c *Client) ApplyVolume(ctx context.Context, fence uint64, spec provider.Vo
 
 // GetVolume reads the backend; fault.NoSuchObject if there is nothing.
 func (c *Client) GetVolume(ctx context.Context, id string) (provider.Volume, error) {
-	resp, err := call(ctx, c.volumes.GetVolume, &pb.GetVolumeRequest{Id: id})
+	resp, err := call(ctx, c.volumes.GetVolume, &pb.GetVolumeRequest{Id: id, BackendHandle: provider.HandleFrom(ctx)})
 	return convert(resp.GetVolume(), err, VolumeFromProto)
 }
 

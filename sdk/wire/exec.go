@@ -25,7 +25,7 @@ func (c *Client) ExecInstance(
 	ctx context.Context, fence uint64, id, operationID string, e provider.Execution, timeout time.Duration,
 ) (provider.Executed, error) {
 	req := ExecutionToProto(e)
-	req.Command, req.OperationId = CommandToProto(fence, provider.Tag{ID: id}), operationID
+	req.Command, req.OperationId = CommandToProto(fence, provider.Tag{ID: id, BackendHandle: provider.HandleFrom(ctx)}), operationID
 	if timeout > 0 {
 		req.Timeout = durationpb.New(timeout)
 	}

@@ -13,7 +13,7 @@ import (
 
 // GetInstanceMetrics returns what a running instance has used since it started; fault.BadState if it does not run.
 func (c *Client) GetInstanceMetrics(ctx context.Context, id string) (provider.InstanceMetrics, error) {
-	resp, err := call(ctx, c.metrics.GetInstanceMetrics, &pb.GetInstanceMetricsRequest{Id: id})
+	resp, err := call(ctx, c.metrics.GetInstanceMetrics, &pb.GetInstanceMetricsRequest{Id: id, BackendHandle: provider.HandleFrom(ctx)})
 	return convert(resp.GetMetrics(), err, InstanceMetricsFromProto)
 }
 

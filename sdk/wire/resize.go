@@ -11,7 +11,7 @@ import (
 
 // GetInstanceSize returns what an instance has now, and when it is started the next time.
 func (c *Client) GetInstanceSize(ctx context.Context, id string) (now, next provider.InstanceSize, err error) {
-	resp, err := call(ctx, c.resize.GetInstanceSize, &pb.GetInstanceSizeRequest{Id: id})
+	resp, err := call(ctx, c.resize.GetInstanceSize, &pb.GetInstanceSizeRequest{Id: id, BackendHandle: provider.HandleFrom(ctx)})
 	if err != nil {
 		return now, next, err
 	}

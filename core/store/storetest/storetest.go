@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) core.Store) {
 		"a canceled context":   testCanceledContext,
 		"events":               testEvents,
 		"settings":             testSettings,
+		"backend handles":      testBackendHandles,
 		"join tokens":          testJoinTokens,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })

@@ -292,3 +292,16 @@ func testSettings(t *testing.T, s core.Store) {
 		})
 	}
 }
+
+func testBackendHandles(t *testing.T, s core.Store) {
+	for _, handle := range [][]byte{[]byte("one"), {0, 0xff, '\''}, nil, nil} {
+		update(t, s, func(tx core.Tx) error { return tx.SetBackendHandle(id(1), id(2), handle) })
+		view(t, s, func(tx core.Tx) error {
+			got, err := tx.BackendHandle(id(1), id(2))
+			wantSame(t, "the handle", got, handle)
+			absent, err2 := tx.BackendHandle(id(3), id(2))
+			wantSame(t, "another provider's", absent, []byte(nil))
+			return errors.Join(err, err2)
+		})
+	}
+}

@@ -172,7 +172,9 @@ type Command struct {
 	// highest fence MUST be kept for deleted ids too, so that a late Apply never resurrects what was deleted. It need not
 	// be written to a disk: fence_floor of the next process stands for it.
 	Fence uint64 `protobuf:"varint,4,opt,name=fence,proto3" json:"fence,omitempty"`
-	// What the provider returned in Observed.backend_handle, echoed. At most 4 KiB.
+	// What the provider returned in Observed.backend_handle, echoed; likewise in the requests of Get. At most 4 KiB. It is an
+	// aid and no identity: the core may not have seen the newest. A call without backend_handle, or with an older one, MUST
+	// work as with the newest.
 	BackendHandle []byte `protobuf:"bytes,5,opt,name=backend_handle,json=backendHandle,proto3" json:"backend_handle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -258,7 +260,8 @@ type Observed struct {
 	Percent uint32 `protobuf:"varint,6,opt,name=percent,proto3" json:"percent,omitempty"`
 	// Set in PHASE_FAILED.
 	Failure *Failure `protobuf:"bytes,7,opt,name=failure,proto3" json:"failure,omitempty"`
-	// Opaque state that the core keeps and echoes. At most 4 KiB.
+	// Opaque state that the core keeps, of the answers to Apply and Get, and echoes. At most 4 KiB; more is as none, and
+	// none changes nothing.
 	BackendHandle []byte `protobuf:"bytes,8,opt,name=backend_handle,json=backendHandle,proto3" json:"backend_handle,omitempty"`
 	// The object's name in the backend, for people and logs: "rz-0198c0de-...".
 	BackendRef    string                 `protobuf:"bytes,9,opt,name=backend_ref,json=backendRef,proto3" json:"backend_ref,omitempty"`
