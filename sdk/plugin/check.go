@@ -53,13 +53,14 @@ func (g *program) check(ctx context.Context) error {
 		return fmt.Errorf("backend: %w", err)
 	}
 	fmt.Fprintln(g.stdout, "backend: ok")
-	return g.checkIdentity(s)
+	return g.checkIdentity(s, "rhyzome-"+g.description.Name)
 }
 
-func (g *program) checkIdentity(s settings) error {
+// checkIdentity prints what this machine got when it joined, with command.
+func (g *program) checkIdentity(s settings, command string) error {
 	id, err := readIdentity(s.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(g.stdout, "identity: none yet; run rhyzome-%s join\n", g.description.Name)
+		fmt.Fprintf(g.stdout, "identity: none yet; run %s join\n", command)
 		return nil
 	}
 	if err != nil {

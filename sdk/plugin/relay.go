@@ -33,7 +33,7 @@ it is started again. Identity and configuration file are those of a provider tha
 	}
 	r.addFlags(root, "PLUGIN")
 	root.PersistentFlags().BoolVar(&r.clear, "no-auto-mtls", false, "speak to the program in the clear, on its unix socket")
-	root.AddCommand(r.joinCommand(), r.attachCommand())
+	root.AddCommand(r.joinCommand(), r.checkCommand(), r.attachCommand())
 	return root
 }
 
@@ -118,7 +118,8 @@ func (r *relayed) join(ctx context.Context, p relay.Program, t ticket) error {
 	_, err = fmt.Fprintf(r.stdout, `Joined as provider %s. Key and certificate are in %s.
 Next, on this machine:
   1. write %s, with the program's own settings below "config:"
-  2. rhyzome relay attach%s -- %s
+  2. rhyzome relay check%[4]s -- %[5]s
+  3. rhyzome relay attach%[4]s -- %[5]s
 `, id.ProviderName, identityFile(s.StateDir), r.configPath(), flags, strings.Join(append([]string{p.Path}, p.Args...), " "))
 	return err
 }

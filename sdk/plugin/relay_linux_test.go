@@ -318,3 +318,29 @@ func (b *lockedBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
+
+func TestARelayChecksItsProgram(t *testing.T) {
+	t.Parallel()
+	down := writeFile(t, "down", "")
+	for config, want := range map[string]string{
+		"step_delay_ms: 5":   "",
+		"colour: red":        "/colour",
+		"down_file: " + down: "backend: ",
+	} {
+		dir := t.TempDir()
+		relay, out := RelayCommand(), new(bytes.Buffer)
+		relay.SetArgs([]string{
+			"check", "--state-dir", dir, "--config", writeFile(t, "provider.yaml", "config: {"+config+"}\n"), "--", os.Args[0],
+		})
+		relay.SilenceErrors, relay.SilenceUsage = true, true
+		relay.SetOut(out)
+		relay.SetErr(io.Discard)
+		err := relay.ExecuteContext(t.Context())
+		switch {
+		case want == "" && (err != nil || !strings.Contains(out.String(), "program: memory 0.1.0\nconfiguration: ok\nbackend: ok\nidentity: none yet; run rhyzome relay join\n")):
+			t.Errorf("%s: %q, %v", config, out, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v", config, err)
+		}
+	}
+}
