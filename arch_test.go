@@ -67,7 +67,7 @@ var mayImport = map[string][]string{
 	"core/store":           {"core", "sdk/fault"},
 	"core/store/storetest": {"core", "sdk/fault"},
 	"core/pki":             {"core", "sdk/fault", "sdk/attach"},
-	"core/pluginhost":      {"core", "core/pki", "sdk/fault", "sdk/provider", "sdk/wire", "sdk/handshake", "sdk/attach", "proto/..."},
+	"core/pluginhost":      {"core", "core/pki", "sdk/fault", "sdk/provider", "sdk/schema", "sdk/wire", "sdk/handshake", "sdk/attach", "proto/..."},
 	"core/local":           {"core", "core/pluginhost", "sdk/fault", "sdk/schema"},
 	"core/rest":            {"core", "core/auth", "sdk/fault"},
 	"core/rest/resttest":   {"core", "core/rest", "sdk/fault"},

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -84,7 +85,7 @@ func newSite(t *testing.T, change func(*pluginhost.Options, *local.Options)) *si
 	go func() { ended <- s.providers.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // before it began
 			t.Errorf("Run: %v", err)
 		}
 	})
@@ -203,6 +204,7 @@ func TestConfigure(t *testing.T) {
 	}
 
 	// What the provider refuses is not kept, and the provider has the one from before again.
+	installed := strings.Count(s.log.String(), "remote.site=a")
 	_, err = s.configure("acme", `{"site":"nowhere"}`)
 	if got := fields(err); !slices.Equal(got, []string{"/config/site"}) {
 		t.Errorf("%q, %v", got, err)
@@ -210,6 +212,9 @@ func TestConfigure(t *testing.T) {
 	if s.kept(p) != `{"site":"a","key":"hunter1"}` {
 		t.Errorf("on the disk is %s", s.kept(p))
 	}
+	s.await("acme", "told its configuration again", func(core.Provider) bool {
+		return strings.Count(s.log.String(), "remote.site=a") > installed
+	})
 	s.awaitSite("a")
 
 	plan, err = s.providers.Configure(t.Context(), "acme", core.Configuration{Config: []byte(next), Generation: plan.Generation})

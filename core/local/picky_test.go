@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -58,6 +59,7 @@ func (p *picky) Configure(_ context.Context, raw json.RawMessage) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.site = settings.Site
+	slog.Info("installed", "site", p.site)
 	if p.site == "nowhere" || p.wrong == "refuses" {
 		return fault.Invalid("/site", "there is no such site")
 	}

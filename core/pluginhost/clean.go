@@ -13,6 +13,7 @@ import (
 
 	"github.com/rhyzome/rhyzome/sdk/fault"
 	"github.com/rhyzome/rhyzome/sdk/provider"
+	"github.com/rhyzome/rhyzome/sdk/schema"
 	"github.com/rhyzome/rhyzome/sdk/wire"
 )
 
@@ -78,14 +79,17 @@ func cleanFault(f *fault.Error) *fault.Error {
 	return out
 }
 
-func cleanDescription(d wire.Description) wire.Description {
+func cleanDescription(d wire.Description) (wire.Description, error) {
+	if len(d.ConfigSchema) > schema.MaxSize {
+		return d, fault.New(fault.TooLarge, "the schema of its configuration has more than %d bytes", schema.MaxSize)
+	}
 	d.Name, d.Version, d.ProcessID = clean(d.Name, maxName), clean(d.Version, maxName), clean(d.ProcessID, maxID)
 	d.Services = cleanAll(d.Services, maxName)
 	d.Capabilities = slices.Clone(d.Capabilities[:min(len(d.Capabilities), maxList)])
 	for i := range d.Capabilities {
 		d.Capabilities[i].Name = clean(d.Capabilities[i].Name, maxName)
 	}
-	return d
+	return d, nil
 }
 
 func cleanObserved(o provider.Observed) provider.Observed {

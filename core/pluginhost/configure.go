@@ -14,6 +14,9 @@ import (
 // configureAgain is how long a provider is left alone that refused its configuration, or with which nothing could be begun.
 const configureAgain = 5 * time.Second
 
+// maxFaults is how many faults of a configuration are kept.
+const maxFaults = 50
+
 // settle configures a provider that has just attached, and tries again until it takes what it is given.
 func (s *Session) settle() error {
 	for {
@@ -40,7 +43,7 @@ func (s *Session) settle() error {
 func (s *Session) refuses(err *fault.Error) {
 	s.state, s.message = core.ProviderDegraded, clean("configuration: "+err.Message, maxText)
 	faults := make([]core.ProblemField, 0, len(err.Fields))
-	for _, f := range err.Fields {
+	for _, f := range err.Fields[:min(len(err.Fields), maxFaults)] {
 		faults = append(faults, core.ProblemField(f))
 	}
 	if err := s.host.Observer.Refused(s.ctx, s.provider.ID, s.message, faults); err != nil && s.ctx.Err() == nil {
@@ -157,6 +160,9 @@ func (h *Host) Try(ctx context.Context, c Child) (Facts, error) {
 	if err != nil {
 		return Facts{}, fault.New(fault.ProviderAway, "it does not say what it is: %w; its last words: %q", cleanFault(fault.Of(err)), last.words())
 	}
-	d := cleanDescription(raw)
+	d, err := cleanDescription(raw)
+	if err != nil {
+		return Facts{}, err
+	}
 	return Facts{d.Name, d.Version, d.Services, d.ConfigSchema}, nil
 }

@@ -138,7 +138,9 @@ func (s *Session) attach() error {
 	if err != nil {
 		return err
 	}
-	s.described = cleanDescription(d)
+	if s.described, err = cleanDescription(d); err != nil {
+		return err
+	}
 	if err := s.restrict(); err != nil {
 		return err
 	}

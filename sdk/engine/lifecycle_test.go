@@ -85,6 +85,8 @@ func TestConfigureAgain(t *testing.T) {
 	wants(t, "other settings", err, fault.BackendDenied)
 	_, err = client.ListRouters(t.Context())
 	wants(t, "the old settings stay", err, "")
+	_, err = client.Configure(t.Context(), 1, []byte(`{}`), 0)
+	wants(t, "the old settings again, of which a part may have been replaced", err, fault.BackendDenied)
 }
 
 func TestSecretsArriveInPlace(t *testing.T) {

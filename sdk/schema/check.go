@@ -56,7 +56,7 @@ func violations(e *jsonschema.ValidationError) []*fault.Error {
 			all = append(all, fault.Invalid(at+Pointer(p), "is missing"))
 		}
 	default:
-		all = append(all, fault.Invalid(at, "%s", demand(e.ErrorKind)))
+		all = append(all, fault.Invalid(at, "%s", printable(demand(e.ErrorKind))))
 	}
 	return all
 }

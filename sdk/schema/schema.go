@@ -14,6 +14,13 @@ import (
 	"github.com/rhyzome/rhyzome/sdk/fault"
 )
 
+// Limits of a schema: bytes, and schemas that are asked about one value. Somebody else's may combine a few with each other
+// so that checking a configuration has no end.
+const (
+	MaxSize  = 1 << 20
+	maxAsked = 10_000
+)
+
 // address names the author's schema. It is never fetched.
 const address = "rhyzome:config"
 
@@ -31,13 +38,17 @@ func Compile(raw json.RawMessage) (*Schema, error) {
 	compiled, err := compile(raw)
 	if err != nil {
 		return nil, &fault.Error{
-			Code: fault.Internal, Reason: fault.Bug, Message: "the provider's configuration schema is not valid: " + err.Error(), Err: err,
+			Code: fault.Internal, Reason: fault.Bug, Err: err,
+			Message: "the provider's configuration schema is not valid: " + printable(err.Error()),
 		}
 	}
 	return &Schema{compiled}, nil
 }
 
 func compile(raw json.RawMessage) (*jsonschema.Schema, error) {
+	if len(raw) > MaxSize {
+		return nil, fmt.Errorf("it has more than %d bytes", MaxSize)
+	}
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
 		return nil, err
@@ -48,7 +59,14 @@ func compile(raw json.RawMessage) (*jsonschema.Schema, error) {
 	if err := c.AddResource(address, document); err != nil {
 		return nil, err
 	}
-	return c.Compile(address)
+	compiled, err := c.Compile(address)
+	if err != nil {
+		return nil, err
+	}
+	if asked(compiled) > maxAsked {
+		return nil, fmt.Errorf("it asks more than %d schemas about one value", maxAsked)
+	}
+	return compiled, nil
 }
 
 // nothing refuses every reference to the outside.

@@ -4,6 +4,7 @@ package schema_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,36 @@ func TestSchemaOfAnAuthor(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("a value is in the message: %v", err)
+	}
+}
+
+// Schemas that would keep whoever checks a configuration busy for ever are refused; what only refers to itself is not.
+func TestHostileSchemas(t *testing.T) {
+	defs := []string{`"d0":{"minProperties":0}`}
+	for i := range 40 {
+		defs = append(defs, fmt.Sprintf(`"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}]}`, i+1, i, i))
+	}
+	doubled := `{"properties":{"a":{"$ref":"#/$defs/d40"}},"$defs":{` + strings.Join(defs, ",") + `}}`
+	large := `{"description":"` + strings.Repeat("x", schema.MaxSize) + `"}`
+	for name, text := range map[string]string{"doubled 40 times": doubled, "large": large} {
+		if _, err := schema.Compile(json.RawMessage(text)); fault.ReasonOf(err) != fault.Bug {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	escapes := compile(t, `{"properties":{"a":{"enum":["\u001b[2Jx"]},"b":{"pattern":"^`+strings.Repeat("y", 5000)+`$"}}}`)
+	if err := escapes.Check(json.RawMessage(`{"a":1,"b":"z"}`)); err == nil || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 1500 {
+		t.Errorf("%q", err)
+	}
+	if _, err := schema.Compile(json.RawMessage(`{"type":"\u001b[2J"}`)); err == nil || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("%q", err)
+	}
+	tree := compile(t, `{"properties":{"children":{"type":"array","items":{"$ref":"#"}}},"additionalProperties":false}`)
+	if err := tree.Check(json.RawMessage(`{"children":[{"children":[{}]},{}]}`)); err != nil {
+		t.Error(err)
+	}
+	circle := compile(t, `{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}}`)
+	if err := circle.Check(json.RawMessage(`{}`)); err == nil {
+		t.Error("a circle allows something")
 	}
 }
 

@@ -3,7 +3,6 @@
 package schema
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -48,40 +47,27 @@ func mask(described []*jsonschema.Schema, value any) any {
 	return value
 }
 
-// around returns a schema and all that may be said of the same value elsewhere. Whether a branch applies is not asked:
+// around returns the schemas and all that may be said of the same value elsewhere. Whether a branch applies is not asked:
 // what is a secret in one of them is kept as one.
-func around(s *jsonschema.Schema) (all []*jsonschema.Schema) {
-	var add func(*jsonschema.Schema)
-	add = func(s *jsonschema.Schema) {
-		if s == nil || slices.Contains(all, s) {
-			return
-		}
-		all = append(all, s)
-		more := slices.Concat(s.AllOf, s.AnyOf, s.OneOf, slices.Collect(maps.Values(s.DependentSchemas)))
-		more = append(more, s.Ref, s.RecursiveRef, s.If, s.Then, s.Else)
-		if s.DynamicRef != nil {
-			more = append(more, s.DynamicRef.Ref)
-		}
-		for _, other := range more {
-			add(other)
+func around(schemas ...*jsonschema.Schema) (all []*jsonschema.Schema) {
+	seen := map[*jsonschema.Schema]bool{}
+	for todo := schemas; len(todo) > 0; todo = todo[1:] {
+		if s := todo[0]; !seen[s] {
+			seen[s] = true
+			all = append(all, s)
+			todo = append(todo, same(s)...)
 		}
 	}
-	add(s)
 	return all
 }
 
-// below returns what the schemas say of a part of their value.
-func below(described []*jsonschema.Schema, part func(*jsonschema.Schema) []*jsonschema.Schema) (all []*jsonschema.Schema) {
+// below returns what the schemas say of a part of their value; true and false say nothing.
+func below(described []*jsonschema.Schema, part func(*jsonschema.Schema) []*jsonschema.Schema) []*jsonschema.Schema {
+	var of []*jsonschema.Schema
 	for _, s := range described {
-		for _, of := range part(s) {
-			for _, found := range around(of) {
-				if found.Bool == nil && !slices.Contains(all, found) { // true and false describe nothing
-					all = append(all, found)
-				}
-			}
-		}
+		of = append(of, part(s)...)
 	}
-	return all
+	return slices.DeleteFunc(around(of...), func(s *jsonschema.Schema) bool { return s.Bool != nil })
 }
 
 // member returns what a schema says of a member of an object.
