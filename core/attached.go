@@ -50,8 +50,8 @@ type Observer interface {
 	Seen(ctx context.Context, providerID string, state ProviderState, message string) error
 	// Refused is called when the provider does not take its configuration; faults lists the fields that it names.
 	Refused(ctx context.Context, providerID, message string, faults []ProblemField) error
-	// Detached is called when the connection is gone or silent.
-	Detached(ctx context.Context, providerID, why string) error
+	// Detached is called when the connection is gone or silent. meant says that it was ended here, and nothing is wrong.
+	Detached(ctx context.Context, providerID, why string, meant bool) error
 }
 
 // ProviderInfo is what a provider told about itself when it attached.

@@ -154,14 +154,16 @@ func (v *Inventory) seen(ctx context.Context, providerID string, state core.Prov
 }
 
 // Detached marks a provider and all that is on it as out of sight: not healthy, not lost.
-func (v *Inventory) Detached(ctx context.Context, providerID, why string) error {
+func (v *Inventory) Detached(ctx context.Context, providerID, why string, meant bool) error {
 	return v.store.Update(ctx, func(tx core.Tx) error {
 		p, err := tx.Providers().Get(providerID)
 		if err != nil || p.Status.State == core.ProviderRevoked {
 			return err
 		}
 		p.Status.State, p.Status.Message, p.Status.Lease = core.ProviderUnreachable, why, nil
-		p.Status.LastError = &core.LastError{At: v.now(), Message: why}
+		if !meant {
+			p.Status.LastError = &core.LastError{At: v.now(), Message: why}
+		}
 		if err := tx.Providers().Update(p); err != nil {
 			return err
 		}

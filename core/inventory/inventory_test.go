@@ -89,7 +89,7 @@ func (w *world) attach(s core.Snapshot) {
 
 func (w *world) detach() {
 	w.t.Helper()
-	if err := w.Detached(w.t.Context(), w.Row.ID, "silent"); err != nil {
+	if err := w.Detached(w.t.Context(), w.Row.ID, "silent", false); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -239,7 +239,7 @@ func TestForeignIsIgnored(t *testing.T) {
 	if err := w.Observed(t.Context(), liar.ID, core.Change{Removed: &core.Removed{Kind: provider.KindInstance, ID: w.instance.ID}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Detached(t.Context(), liar.ID, "gone"); err != nil {
+	if err := w.Detached(t.Context(), liar.ID, "gone", false); err != nil {
 		t.Fatal(err)
 	}
 	w.want(wellStates)

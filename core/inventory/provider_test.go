@@ -57,7 +57,16 @@ func TestLeaseAndProgram(t *testing.T) {
 			t.Errorf("%s: %+v, %+v", way, s.Lease, s.Program)
 		}
 	}
+	if err := w.Detached(t.Context(), w.Row.ID, "the core stops", true); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.row().Status; s.State != core.ProviderUnreachable || s.LastError != nil {
+		t.Errorf("meant: %+v", s)
+	}
 	w.detach()
+	if s := w.row().Status; s.LastError == nil || s.LastError.Message != "silent" {
+		t.Errorf("not meant: %+v", s)
+	}
 	if s := w.row().Status; s.Lease != nil || s.Program == nil {
 		t.Errorf("away: %+v, %+v", s.Lease, s.Program)
 	}

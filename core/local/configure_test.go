@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds what a test waits for.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // site is a core that runs real children.
 type site struct {
@@ -92,7 +92,7 @@ func newSite(t *testing.T, change func(*pluginhost.Options, *local.Options)) *si
 	return s
 }
 
-func asUsual(*pluginhost.Options, *local.Options) {}
+func asUsual(h *pluginhost.Options, l *local.Options) { h.TryWithin, l.UpWithin = patience, patience }
 
 // add adds a provider and waits until it is in a state.
 func (s *site) add(name, path, sum, config string, state core.ProviderState) core.Provider {

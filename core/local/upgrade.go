@@ -24,8 +24,8 @@ const upgradeElsewhere = "%s is upgraded by the packages of its own machine"
 
 // What a provider shows while another program takes its place.
 var (
-	errUpgrading   = errors.New("it is being upgraded")
-	errRollingBack = errors.New("its upgrade is rolled back")
+	errUpgrading   = pluginhost.Meant("it is being upgraded")
+	errRollingBack = pluginhost.Meant("its upgrade is rolled back")
 )
 
 // upgrade is one that is under way.

@@ -19,9 +19,9 @@ import (
 	"github.com/rhyzome/rhyzome/sdk/fault"
 )
 
-// impatient gives a trial, and a new version, little time.
+// impatient gives a new version little time.
 func impatient(up time.Duration) func(*pluginhost.Options, *local.Options) {
-	return func(h *pluginhost.Options, l *local.Options) { h.TryWithin, l.UpWithin = 20*time.Second, up }
+	return func(h *pluginhost.Options, l *local.Options) { h.TryWithin, l.UpWithin = patience, up }
 }
 
 // upgraded waits for the end of an upgrade.
@@ -63,7 +63,7 @@ func TestUpgrade(t *testing.T) {
 		t.Fatalf("%+v, %v", p.Local, err)
 	}
 	p = s.upgraded("acme")
-	if u := p.Local.Upgrade; u.State != core.UpgradeDone || u.EndedAt == nil || p.Local.SHA256 != nextSum || p.Local.Binary != next {
+	if u := p.Local.Upgrade; p.Status.LastError != nil || u.State != core.UpgradeDone || u.EndedAt == nil || p.Local.SHA256 != nextSum || p.Local.Binary != next {
 		t.Errorf("%+v, %+v", p.Local, u)
 	}
 	if got := s.ready("acme", "1.1.0").Status.Program; got == nil || *got != (core.ProviderProgram{SHA256: nextSum, Measured: true}) {
@@ -136,15 +136,13 @@ func TestUpgradeIsRolledBack(t *testing.T) {
 // What cannot take the place is refused, and the provider runs on undisturbed.
 func TestUpgradeIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(h *pluginhost.Options, _ *local.Options) { h.TryWithin = 5 * time.Second })
+	s := newSite(t, asUsual)
 	path, sum := pluginOf(t, "picky", "1.0.0", "")
 	before := s.add("acme", path, sum, `{"site":"a"}`, core.ProviderReady)
 	other, otherSum := pluginOf(t, "other", "1.1.0", "")
-	mute, muteSum := pluginOf(t, "picky", "1.1.0", "mute")
 	plain, plainSum := program(t, 0o755)
 	for name, c := range map[string]struct{ path, sum, field, why string }{
 		"another plugin":          {other, otherSum, "/binary", "is the plugin other"},
-		"it says nothing":         {mute, muteSum, "/binary", "does not serve"},
 		"no plugin":               {plain, plainSum, "/binary", "does not serve"},
 		"the same":                {path, sum, "/sha256", "runs already"},
 		"another digest":          {other, sum[1:] + "0", "/sha256", "has the SHA-256"},
@@ -163,6 +161,22 @@ func TestUpgradeIsRefused(t *testing.T) {
 	after := s.get("acme")
 	if !after.Status.AttachedAt.Equal(*before.Status.AttachedAt) || after.Local.Upgrade != nil || !slices.Equal(s.files(after), sorted(sum, "config.json")) {
 		t.Errorf("it was disturbed: %+v %v", after, s.files(after))
+	}
+}
+
+// A program that says nothing is not waited for longer than a trial may take.
+func TestUpgradeToWhatSaysNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(h *pluginhost.Options, _ *local.Options) { h.TryWithin = time.Second })
+	path, sum := pluginOf(t, "picky", "1.0.0", "")
+	s.add("acme", path, sum, `{"site":"a"}`, core.ProviderReady)
+	mute, muteSum := pluginOf(t, "picky", "1.1.0", "mute")
+	_, err := s.providers.Upgrade(t.Context(), "acme", core.NewBinary{Binary: mute, SHA256: muteSum})
+	if got := fields(err); !slices.Equal(got, []string{"/binary"}) || !strings.Contains(err.Error(), "does not serve") {
+		t.Errorf("%q, %v", got, err)
+	}
+	if p := s.get("acme"); p.Status.State != core.ProviderReady || !slices.Equal(s.files(p), sorted(sum, "config.json")) {
+		t.Errorf("it was disturbed: %+v", p)
 	}
 }
 

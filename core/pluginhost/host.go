@@ -153,7 +153,7 @@ func (h *Host) begin(ctx context.Context) error {
 	for _, p := range rows {
 		switch p.Status.State {
 		case core.ProviderReady, core.ProviderDegraded, core.ProviderDraining, core.ProviderDrained, core.ProviderCrashing:
-			if err := h.Observer.Detached(ctx, p.ID, "not attached since the core started"); err != nil {
+			if err := h.Observer.Detached(ctx, p.ID, "not attached since the core started", true); err != nil {
 				return err
 			}
 		}
@@ -166,9 +166,15 @@ var (
 	errReplaced = errors.New("a newer connection took its place")
 	errRevoked  = fault.New(fault.ProviderRevoked, "the provider was deleted")
 	errExpired  = errors.New("its certificate expired")
-	errStopping = errors.New("the core stops")
-	errRestart  = errors.New("its process is started anew, as an operator asked")
+	errStopping = Meant("the core stops")
+	errRestart  = Meant("its process is started anew, as an operator asked")
 )
+
+// Meant is why a provider is detached while nothing is wrong with it.
+type Meant string
+
+// Error implements error.
+func (m Meant) Error() string { return string(m) }
 
 // run is the life of a session. A newer session of the same provider ends the older, and begins when that has been
 // reported as detached, so that the observer sees one at a time. It returns why the session ended.
@@ -189,7 +195,8 @@ func (h *Host) run(ctx context.Context, s *Session) error {
 	s.log.Warn("provider detached", "error", why)
 	report, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := h.Observer.Detached(report, s.provider.ID, why.Error()); err != nil {
+	var meant Meant
+	if err := h.Observer.Detached(report, s.provider.ID, why.Error(), errors.As(why, &meant)); err != nil {
 		s.log.Error("cannot record that a provider is detached", "error", err)
 	}
 	return why

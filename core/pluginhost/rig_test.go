@@ -112,7 +112,7 @@ func (b *book) Refused(_ context.Context, id, message string, faults []core.Prob
 	return b.add("seen %s %s %s %v", id, core.ProviderDegraded, message, faults)
 }
 
-func (b *book) Detached(_ context.Context, id, why string) error {
+func (b *book) Detached(_ context.Context, id, why string, _ bool) error {
 	return b.add("detached %s: %s", id, why)
 }
 

@@ -39,7 +39,7 @@ var providers = kind[client.Provider]{
 			return plugin(p)
 		}},
 		column[client.Provider]{"PROGRAM", programOf},
-		column[client.Provider]{"REPORT", conformance},
+		column[client.Provider]{"REPORT", found},
 		column[client.Provider]{"SERVICES", func(p client.Provider) string { return strings.Join(p.Status.Services, ", ") }},
 		column[client.Provider]{"CAPABILITIES", func(p client.Provider) string { return strings.Join(p.Status.Capabilities, ", ") }},
 		column[client.Provider]{"HOSTS", func(p client.Provider) string { return strings.Join(p.Status.Hosts, ", ") }},

@@ -95,8 +95,8 @@ func known(p client.Provider) string {
 	return "claimed"
 }
 
-// conformance tells what the suite found, and about which program.
-func conformance(p client.Provider) string {
+// found tells what the suite found, and about which program.
+func found(p client.Provider) string {
 	r := p.Status.Report
 	if r == nil {
 		return ""
