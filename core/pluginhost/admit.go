@@ -48,7 +48,7 @@ func (p *port) acceptProvider(ctx context.Context, conn *tls.Conn, entered func(
 			_, err := p.authenticate(ctx, conn)
 			return err
 		},
-		client: wire.NewClient(attached.Conn()), done: attached.Done(), close: attached.Close,
+		client: wire.NewClient(attached.Conn()), alive: attached.Context(), close: attached.Close,
 		way: core.WayAttached, debug: attached.Debugged(), address: conn.RemoteAddr().String(), digest: hello.Digest, machineID: hello.MachineID, processID: hello.ProcessID, dialled: hello.Core,
 		addData: attached.SetData,
 		data: func(ctx context.Context) (*wire.Client, error) {

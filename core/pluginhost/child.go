@@ -135,13 +135,13 @@ func (h *Host) runChild(ctx context.Context, p core.Provider, c Child) (words st
 	if err != nil {
 		return "", err
 	}
-	done := make(chan struct{})
+	alive, lost := context.WithCancel(context.Background())
 	s := h.newSession(p, link{
-		client: client.contract, done: done, address: "child", way: core.WayChild, digest: c.SHA256, debug: h.Debug,
+		client: client.contract, alive: alive, address: "child", way: core.WayChild, digest: c.SHA256, debug: h.Debug,
 		data: func(context.Context) (*wire.Client, error) { return client.contract, nil },
 		tell: c.tell,
 		close: sync.OnceFunc(func() {
-			close(done)
+			lost()
 			client.end()
 		}),
 	})

@@ -30,7 +30,7 @@ type link struct {
 	renew   func(ctx context.Context) error // its certificate, now; nil where it has none
 	check   func(ctx context.Context) error // that its certificate is in force; nil where it has none
 	tell    func(News)                      // how it does; nil for nobody
-	done    <-chan struct{}                 // closed when the connection is lost
+	alive   context.Context                 // ends when the connection is lost
 	close   func()
 	address string
 	way     core.Way
@@ -95,7 +95,8 @@ func (s *Session) end(why error) { s.cancel(why) }
 // live serves the provider until the session ends, and returns why it did. begun is false if what the provider answered
 // kept it from getting work.
 func (s *Session) live() (begun bool, why error) {
-	go s.follow()
+	stop := context.AfterFunc(s.link.alive, func() { s.end(errConnectionLost) })
+	defer stop()
 	err := s.attach()
 	if err == nil {
 		err = s.watch()
@@ -110,17 +111,8 @@ func (s *Session) live() (begun bool, why error) {
 func (s *Session) rest(ctx context.Context) {
 	select {
 	case <-time.After(configureAgain):
-	case <-s.link.done:
+	case <-s.link.alive.Done():
 	case <-ctx.Done():
-	}
-}
-
-// follow ends the session when the connection is lost.
-func (s *Session) follow() {
-	select {
-	case <-s.link.done:
-		s.end(errConnectionLost)
-	case <-s.ctx.Done():
 	}
 }
 
@@ -210,14 +202,7 @@ func (s *Session) fault(err error) error {
 }
 
 func (s *Session) ended() bool {
-	select {
-	case <-s.link.done:
-		return true
-	case <-s.ctx.Done():
-		return true
-	default:
-		return false
-	}
+	return s.link.alive.Err() != nil || s.ctx.Err() != nil
 }
 
 // renewed moves the end of the session with that of the certificate.

@@ -37,7 +37,6 @@ const ServerName = "core.rhyzome.internal"
 const (
 	maxFrame         = 64 << 10
 	maxMessage       = 16 << 20
-	readBuffer       = 4 << 10
 	connectTimeout   = 4 * time.Second // below backoffCap: where packets vanish, an attempt begins every 5 s all the same
 	handshakeTimeout = 10 * time.Second
 	keepaliveTime    = 10 * time.Second // grpc-go's least for a client
@@ -79,7 +78,6 @@ func ClientOptions(debug bool) []grpc.DialOption {
 	options := []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithIdleTimeout(0),
-		grpc.WithReadBufferSize(readBuffer), // a core has a thousand of these, and TLS below buffers whole records
 	}
 	if debug {
 		return append(options, WithoutDeadlines()...)

@@ -13,18 +13,21 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// liveConn is a connection that tells when it was closed, by whichever end.
+// liveConn is a connection that tells when it was closed, by whichever end: then its context ends.
 type liveConn struct {
 	net.Conn
-	once sync.Once
-	done chan struct{}
+	ctx context.Context
+	end context.CancelFunc
 }
 
-func newLiveConn(c net.Conn) *liveConn { return &liveConn{Conn: c, done: make(chan struct{})} }
+func newLiveConn(c net.Conn) *liveConn {
+	ctx, end := context.WithCancel(context.Background())
+	return &liveConn{Conn: c, ctx: ctx, end: end}
+}
 
-// Close closes the connection and done.
+// Close closes the connection and ends its context.
 func (c *liveConn) Close() error {
-	c.once.Do(func() { close(c.done) })
+	c.end()
 	return c.Conn.Close()
 }
 
@@ -46,7 +49,7 @@ func (l *oneConn) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.next:
 		return c, nil
-	case <-l.conn.done:
+	case <-l.conn.ctx.Done():
 		return nil, io.EOF
 	case <-l.closed:
 		return nil, net.ErrClosed
@@ -66,6 +69,7 @@ func newClient(conn net.Conn, debug bool, more ...grpc.DialOption) (*grpc.Client
 	var used atomic.Bool
 	options := append(ClientOptions(debug),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // TLS is below
+		grpc.WithReadBufferSize(0),                               // and buffers whole records
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 			if used.Swap(true) {
 				return nil, net.ErrClosed

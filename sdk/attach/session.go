@@ -85,13 +85,12 @@ func newSession(conn net.Conn, idle time.Duration, hello Hello, welcome Welcome)
 		return nil, err
 	}
 	s.grpc = client
-	go s.cleanUp()
+	context.AfterFunc(s.conn.ctx, s.cleanUp)
 	return s, nil
 }
 
 // cleanUp releases what is left when the connection is gone. What the close of a client reports is then of no use.
 func (s *Session) cleanUp() {
-	<-s.conn.done
 	_ = s.grpc.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +106,10 @@ func (s *Session) Conn() grpc.ClientConnInterface { return s.grpc }
 func (s *Session) Debugged() bool { return Debugged(s.Hello, s.Welcome) }
 
 // Done is closed when the connection is.
-func (s *Session) Done() <-chan struct{} { return s.conn.done }
+func (s *Session) Done() <-chan struct{} { return s.conn.ctx.Done() }
+
+// Context ends when the connection does.
+func (s *Session) Context() context.Context { return s.conn.ctx }
 
 // Close ends the session and its data connection. It may be called again.
 func (s *Session) Close() {
@@ -159,12 +161,7 @@ func (s *Session) currentData() (*Session, <-chan struct{}) {
 }
 
 func (s *Session) ended() bool {
-	select {
-	case <-s.Done():
-		return true
-	default:
-		return false
-	}
+	return s.conn.ctx.Err() != nil
 }
 
 // SetData gives the session its data connection: an accepted session of ProtocolData whose Hello has the same
