@@ -146,7 +146,7 @@ func (a *Attached) Close() error {
 }
 
 // Way implements Target.
-func (a *Attached) Way() Way { return Way{Kind: "attach", Digest: digestOf(a.Path)} }
+func (a *Attached) Way() Way { return Way{Kind: "attach", Digest: attach.Digest(a.Path)} }
 
 func (a *Attached) kill() error {
 	if a.cmd == nil {

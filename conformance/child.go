@@ -108,7 +108,7 @@ func (c *Child) Close() error {
 }
 
 // Way implements Target.
-func (c *Child) Way() Way { return Way{Kind: "child", Digest: digestOf(c.Path)} }
+func (c *Child) Way() Way { return Way{Kind: "child", Digest: attach.Digest(c.Path)} }
 
 // forget waits for the process to end; go-plugin ends it, if nobody has.
 func (c *Child) forget() {

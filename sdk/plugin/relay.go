@@ -157,7 +157,7 @@ func (r *relayed) keeper(p relay.Program) (*keeper, error) {
 		return nil, err
 	}
 	m.log = slog.New(slog.NewTextHandler(r.stderr, &slog.HandlerOptions{Level: level}))
-	digest := digestOf(p.Path)
+	digest := attach.Digest(p.Path)
 	edit := relay.Edit{pb.ProviderService_Configure_FullMethodName: func(request []byte) ([]byte, error) {
 		return overlaid(base, request)
 	}}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package conformance
+package attach
 
 import (
 	"crypto/sha256"
@@ -9,8 +9,9 @@ import (
 	"os"
 )
 
-// digestOf returns the SHA-256 of a file, "" if it cannot be read: a program that is not there does not start either.
-func digestOf(path string) string {
+// Digest returns the SHA-256 of a program in hexadecimal, as a Hello claims it and a conformance report holds it: operators
+// compare them. It is empty if the program cannot be read, as nothing else depends on it.
+func Digest(path string) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return ""
