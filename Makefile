@@ -81,8 +81,9 @@ test-lab: build ## The end-to-end tests: the whole lab, its proof, crashes and b
 # Too slow for every change, and why. Who touches its subject runs it.
 #   test-fresh   debootstraps Debian and builds everything cold: half an hour; for packages, scripts, Makefile, lab/machine
 #   test-reconnects  loses 10,000 connections, a minute; for sdk/attach and core/pluginhost
+#   test-matrix  tries every broken provider with every conformance case, 5 minutes; for conformance
 .PHONY: test-slow
-test-slow: test-fresh test-reconnects ## What is too slow for every change; the Makefile says why
+test-slow: test-fresh test-reconnects test-matrix ## What is too slow for every change; the Makefile says why
 
 .PHONY: test-fresh
 test-fresh: ## Run `make lab` and `make test` in a debootstrapped Debian 12 with nothing but Go
@@ -91,6 +92,10 @@ test-fresh: ## Run `make lab` and `make test` in a debootstrapped Debian 12 with
 .PHONY: test-reconnects
 test-reconnects: ## Lose ten thousand connections, and count what is left behind
 	RHYZOME_TEST_RECONNECTS=10000 go test -count=1 -v -run TestReconnectsLeakNothing ./core/pluginhost
+
+.PHONY: test-matrix
+test-matrix: ## Try every broken provider with every conformance case: is each case needed?
+	RHYZOME_TEST_MATRIX= go test -count=1 -v -timeout 30m -run TestMatrix ./conformance
 
 .PHONY: check
 check: tools ## Everything that can be seen without running: format, lint, contract, generated files, architecture

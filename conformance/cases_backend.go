@@ -23,6 +23,22 @@ func backendCases() []Case {
 			Run:      backendDown,
 		},
 		{
+			ID: "BACKEND-GONE-001", Level: Must,
+			Title:    "What somebody removed from the backend is gone",
+			Sentence: sentenceReads,
+			Fix:      "Answer from the backend and not from what you remember, and let Watch look at it from time to time.",
+			Catches:  []string{"answers from memory"},
+			Run:      goneBehind,
+		},
+		{
+			ID: "BACKEND-RENAME-001", Level: Must,
+			Title:    "What somebody renamed in the backend is what it was",
+			Sentence: sentenceTagInBackend,
+			Fix:      "Find an object by its tag, and let its name be for people.",
+			Catches:  []string{"finds by name"},
+			Run:      renamedBehind,
+		},
+		{
 			ID: "BACKEND-FOREIGN-001", Level: Must,
 			Title:    "What is not ours is left alone",
 			Sentence: "Objects without our tag are somebody else's: they MUST NOT be changed, removed or listed as ours.",

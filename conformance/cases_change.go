@@ -36,7 +36,7 @@ func changeCases() []Case {
 			Title:    "A port changes its name, address and MAC",
 			Sentence: "Apply of a newer generation MUST take the place of the older one, and the provider MUST keep the digest that came with it.",
 			Fix:      "Write the lease anew under the same tag.",
-			Catches:  []string{"cannot rename a port"},
+			Catches:  []string{"cannot rename a port", "keeps a port's addresses"},
 			Run:      portChanges,
 		},
 		{
@@ -84,7 +84,7 @@ func networkChanges(ctx context.Context, s *Session) error {
 		if _, err := s.make(ctx, networkKind(), d); err != nil {
 			return err
 		}
-		if err := s.ready(ctx, networkKind(), d.tag); err != nil {
+		if err := errors.Join(s.ready(ctx, networkKind(), d.tag), s.asAsked(ctx, provider.AnySpec{Network: &n})); err != nil {
 			return err
 		}
 		if err := s.ready(ctx, portKind(), port.tag); err != nil {
@@ -114,7 +114,7 @@ func portChanges(ctx context.Context, s *Session) error {
 	if _, err := s.make(ctx, portKind(), d); err != nil {
 		return err
 	}
-	return s.ready(ctx, portKind(), d.tag)
+	return errors.Join(s.ready(ctx, portKind(), d.tag), s.asAsked(ctx, provider.AnySpec{Port: &spec}))
 }
 
 func refusedPeers(ctx context.Context, s *Session) error {
@@ -164,6 +164,18 @@ func refusedPeers(ctx context.Context, s *Session) error {
 		}
 	}
 	return s.ready(ctx, k, first.tag)
+}
+
+// asAsked checks that an object is as its spec says, as far as the provider can tell.
+func (s *Session) asAsked(ctx context.Context, spec provider.AnySpec) error {
+	if !s.description.Offers(wire.CapabilityVerify) {
+		return nil
+	}
+	got, err := s.client.Verify(ctx, spec)
+	if err == nil && len(got) > 0 {
+		err = fmt.Errorf("it is not as its spec says: %+v", got)
+	}
+	return err
 }
 
 // ready checks that an object is as it was made.

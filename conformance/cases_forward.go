@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -15,11 +16,19 @@ import (
 func forwardCases() []Case {
 	return []Case{
 		{
+			ID: "FORWARD-UPDATE-001", Level: Must, Needs: wire.CapabilityForwards,
+			Title:    "A forward changes where it leads",
+			Sentence: "Apply of a newer generation MUST take the place of the older one, and the provider MUST keep the digest that came with it.",
+			Fix:      "Write the redirect anew under the same tag.",
+			Catches:  []string{"keeps a forward's target"},
+			Run:      forwardChanges,
+		},
+		{
 			ID: "FORWARD-CONFLICT-001", Level: Must, Needs: wire.CapabilityForwards,
 			Title:    "An outside port is given once",
 			Sentence: "An outside port that a forward of any network or the router itself uses with the same protocol MUST be refused with ALREADY_EXISTS, FOREIGN_CONFLICT.",
 			Fix:      "Look through the forwards in the router's configuration for ranges that overlap, those of other networks too; TCP and UDP are apart.",
-			Catches:  []string{"gives a port twice"},
+			Catches:  []string{"gives a port twice", "looks at the ports of new forwards only"},
 			Run:      forwardConflicts,
 		},
 		{
@@ -56,7 +65,29 @@ func forwardConflicts(ctx context.Context, s *Session) error {
 	if _, err := s.make(ctx, k, applyForward(third)); err != nil {
 		return fmt.Errorf("the same ports with the other protocol: %w", err)
 	}
+	changed := third
+	changed.Tag, changed.Protocol = asGeneration(third.Tag, 2), first.Protocol
+	if err := s.refused(ctx, "a change to ports that another forward has", k, applyForward(changed), fault.ForeignConflict); err != nil {
+		return err
+	}
 	return s.once(ctx, k, first.Tag)
+}
+
+func forwardChanges(ctx context.Context, s *Session) error {
+	n, err := s.makeNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	k, spec := forwardKind(), s.forwardSpec(n)
+	if _, err := s.make(ctx, k, applyForward(spec)); err != nil {
+		return err
+	}
+	spec.Tag, spec.TargetPort, spec.PortMax = asGeneration(spec.Tag, 2), spec.TargetPort+1, spec.PortMin
+	spec.TargetAddress = spec.TargetAddress.Next()
+	if _, err := s.make(ctx, k, applyForward(spec)); err != nil {
+		return err
+	}
+	return errors.Join(s.ready(ctx, k, spec.Tag), s.asAsked(ctx, provider.AnySpec{Forward: &spec}))
 }
 
 func forwardTarget(ctx context.Context, s *Session) error {

@@ -33,7 +33,7 @@ func imageCases() []Case {
 			Title:    "Content with another digest is refused",
 			Sentence: "Content MUST count as there only after its digest was checked: DATA_LOSS, DIGEST_MISMATCH otherwise, and the part is removed.",
 			Fix:      "Write to a name that nobody uses, compute SHA-256 over the whole, and rename; remove what does not match.",
-			Catches:  []string{"believes any content", "keeps what it refused"},
+			Catches:  []string{"keeps what it refused", "believes any content"},
 			Run:      putWrongDigest,
 		},
 		{
@@ -41,7 +41,7 @@ func imageCases() []Case {
 			Title:    "Content that does not join on is refused",
 			Sentence: "Content that begins elsewhere than at the offset that GetImage told MUST be refused with FAILED_PRECONDITION, BAD_STATE.",
 			Fix:      "Compare offset_bytes of the header with the length of what is there.",
-			Catches:  []string{"takes content from anywhere"},
+			Catches:  []string{"fills gaps with zeros", "takes content from anywhere"},
 			Run:      putWrongOffset,
 		},
 		{
@@ -65,7 +65,7 @@ func imageCases() []Case {
 			Title:    "An instance without its image is refused",
 			Sentence: "An instance or a volume whose image content is not there MUST be refused or fail with FAILED_PRECONDITION, IMAGE_MISSING.",
 			Fix:      "Look for the content first: the core pushes it and repeats the Apply.",
-			Catches:  []string{"makes instances of nothing"},
+			Catches:  []string{"misses something else", "makes instances of nothing"},
 			Run:      imageMissing,
 		},
 	}

@@ -21,7 +21,7 @@ func instanceCases() []Case {
 			Title:    "Hosts have ids that stay",
 			Sentence: "A host's id MUST be unique, the machine's own, and stay over restarts of the provider and of the machine.",
 			Fix:      "Use the machine-id of the host, not a name, an address or something made at start, and report vcpus and memory_bytes.",
-			Catches:  []string{"invents hosts"},
+			Catches:  []string{"does not say how large its hosts are", "invents hosts", "has less than nothing"},
 			Run:      hostsStay,
 		},
 		{
@@ -29,7 +29,7 @@ func instanceCases() []Case {
 			Title:    "Power is in the spec",
 			Sentence: "Power is in the spec: Apply MUST make a running instance of POWER_RUNNING and a stopped one of POWER_STOPPED.",
 			Fix:      "Start or stop as part of Apply, and report what the backend says, and on which host.",
-			Catches:  []string{"is always running"},
+			Catches:  []string{"does not know where instances run", "is always running"},
 			Run:      powerInSpec,
 		},
 		{
@@ -75,6 +75,11 @@ func (s *Session) hostIDs(ctx context.Context) ([]string, error) {
 	for _, h := range hosts {
 		if h.ID == "" || h.Name == "" || slices.Contains(ids, h.ID) {
 			return nil, fmt.Errorf("host %q, called %q: ids are unique, and neither is empty", h.ID, h.Name)
+		}
+		for unit, n := range h.Capacity {
+			if n < 0 {
+				return nil, fmt.Errorf("host %s has %d of %s", h.ID, n, unit)
+			}
 		}
 		for _, unit := range []string{provider.UnitVCPUs, provider.UnitMemoryBytes} {
 			if h.Capacity[unit] <= 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rhyzome/rhyzome/sdk/fault"
 	"github.com/rhyzome/rhyzome/sdk/provider"
@@ -24,6 +25,7 @@ const (
 	sentenceFenced        = "A call with a lower fence than one seen before for its id MUST be refused with ABORTED, FENCED."
 	sentenceDeletedFence  = "The highest fence MUST be kept for deleted ids too, so that a late Apply never resurrects what was deleted."
 	sentenceFloor         = "The first Configure of a process MUST make fence_floor the floor of all fences."
+	sentenceReads         = "Get and List MUST read the backend, and Get of nothing MUST answer NOT_FOUND, NO_SUCH_OBJECT."
 	sentenceDeleteNothing = "Delete of nothing MUST succeed."
 	sentenceTagInBackend  = "The tag MUST lie in the backend, so that a new process finds what a dead one made."
 )
@@ -37,7 +39,7 @@ func kindCases(k kind) []Case {
 			Title:    "Apply makes what was asked for",
 			Sentence: "Apply MUST make the object as its spec says, and Get and List MUST show it with the tag that it was given.",
 			Fix:      "Keep id, generation and spec_digest with the object in the backend as they came, and fill Observed from there, once for each object.",
-			Catches:  []string{"lists everything twice"},
+			Catches:  []string{"does not say when it looked", "lists everything twice", "shows its own digest from the second look on", "gives handles of a size of its own", "is ready before it is"},
 			Run:      on(applyMakes),
 		},
 		{
@@ -45,7 +47,7 @@ func kindCases(k kind) []Case {
 			Title:    "Apply may be repeated",
 			Sentence: "Apply of what is READY in the same generation and with the same digest MUST change nothing.",
 			Fix:      "Look what is there before you make anything. In Go the SDK asks Get first and does not call you again.",
-			Catches:  []string{"makes it anew when repeated"},
+			Catches:  []string{"makes another name of it when it is asked again", "makes it anew when repeated"},
 			Run:      on(applyRepeats),
 		},
 		{
@@ -53,7 +55,7 @@ func kindCases(k kind) []Case {
 			Title:    "Same generation with another spec is a conflict",
 			Sentence: "Apply of the same generation with another digest MUST be refused with ALREADY_EXISTS, SPEC_CONFLICT.",
 			Fix:      "Compare the digest that came with the digest that you kept; do not compute one of your own.",
-			Catches:  []string{"ignores digests"},
+			Catches:  []string{"keeps the digest that it refuses", "ignores digests", "says the right thing with the wrong code"},
 			Run:      on(applyConflicts),
 		},
 		{
@@ -61,7 +63,7 @@ func kindCases(k kind) []Case {
 			Title:    "An older generation is stale",
 			Sentence: "Apply of an older generation than the backend holds MUST be refused with FAILED_PRECONDITION, STALE_GENERATION.",
 			Fix:      "Keep the generation with the object, and compare before you work.",
-			Catches:  []string{"ignores old generations"},
+			Catches:  []string{"keeps the generation that it refuses", "ignores old generations"},
 			Run:      on(applyStale),
 		},
 		{
@@ -77,23 +79,24 @@ func kindCases(k kind) []Case {
 			Title:    "A malformed command is refused, field by field",
 			Sentence: "A malformed command or spec MUST be refused with INVALID_ARGUMENT, INVALID_FIELD, and a JSON pointer for each field at fault.",
 			Fix:      "Check all fields first and report all faults at once, as BadRequest.field_violations: \"/generation\".",
-			Catches:  []string{"takes malformed commands"},
+			Catches:  []string{"names one fault of a command", "takes malformed commands", "knows ids in any case"},
 			Run:      on(applyMalformed),
 		},
 		{
 			ID: id("APPLY-007"), Level: Must, Needs: k.needs,
-			Title:    "A newer generation takes its place",
-			Sentence: "Apply of a newer generation MUST take the place of the older one, and the provider MUST keep the digest that came with it.",
-			Fix:      "Change the object to the new spec, then write the new generation and digest with it.",
-			Catches:  []string{"ignores new generations"},
-			Run:      on(applyNewer),
+			Title:     "A newer generation takes its place",
+			Sentence:  "Apply of a newer generation MUST take the place of the older one, and the provider MUST keep the digest that came with it.",
+			Fix:       "Change the object to the new spec, then write the new generation and digest with it.",
+			Catches:   []string{"ignores new generations"},
+			CoveredBy: id("RESTART-001"),
+			Run:       on(applyNewer),
 		},
 		{
 			ID: id("FENCE-001"), Level: Must, Needs: k.needs,
 			Title:    "A lower fence is refused",
 			Sentence: sentenceFenced,
 			Fix:      "Remember the highest fence for each id, of Apply, Delete, Cancel and every other mutating call, and compare before you work.",
-			Catches:  []string{"ignores fences"},
+			Catches:  []string{"cancels for whoever is late", "ignores fences"},
 			Run:      on(fenceRefuses),
 		},
 		{
@@ -106,35 +109,38 @@ func kindCases(k kind) []Case {
 		},
 		{
 			ID: id("FENCE-003"), Level: Must, Needs: k.needs,
-			Title:    "The first Configure sets the floor",
-			Sentence: sentenceFloor,
-			Fix:      "Start each process with that floor: it stands for all fences that the dead process knew.",
-			Catches:  []string{"has no floor"},
-			Run:      on(fenceFloor),
+			Title:     "The first Configure sets the floor",
+			Sentence:  sentenceFloor,
+			Fix:       "Start each process with that floor: it stands for all fences that the dead process knew.",
+			Catches:   []string{"has no floor"},
+			CoveredBy: id("LATE-002"),
+			Run:       on(fenceFloor),
 		},
 		{
 			ID: id("GET-001"), Level: Must, Needs: k.needs,
 			Title:    "Get of nothing is NOT_FOUND",
-			Sentence: "Get and List MUST read the backend, and Get of nothing MUST answer NOT_FOUND, NO_SUCH_OBJECT.",
+			Sentence: sentenceReads,
 			Fix:      "Return the fault NoSuchObject, not an empty object and not an error of your own.",
-			Catches:  []string{"finds what is not there"},
+			Catches:  []string{"has words of its own for nothing", "finds what is not there"},
 			Run:      func(ctx context.Context, s *Session) error { return s.absent(ctx, k, s.runner.NewID()) },
 		},
 		{
 			ID: id("DELETE-001"), Level: Must, Needs: k.needs,
-			Title:    "Delete of nothing succeeds",
-			Sentence: sentenceDeleteNothing,
-			Fix:      "Treat \"not there\" as done: the answer to an earlier Delete may have been lost.",
-			Catches:  []string{"cannot delete nothing"},
-			Run:      func(ctx context.Context, s *Session) error { return deletesNothing(ctx, s, k) },
+			Title:     "Delete of nothing succeeds",
+			Sentence:  sentenceDeleteNothing,
+			Fix:       "Treat \"not there\" as done: the answer to an earlier Delete may have been lost.",
+			Catches:   []string{"cannot delete nothing"},
+			CoveredBy: id("RESTART-001"),
+			Run:       func(ctx context.Context, s *Session) error { return deletesNothing(ctx, s, k) },
 		},
 		{
 			ID: id("DELETE-002"), Level: Must, Needs: k.needs,
-			Title:    "Delete leaves nothing, and may be repeated",
-			Sentence: "Delete MUST remove the object with all that belongs to it, and answer with phase DELETING as long as something is left.",
-			Fix:      "Remove the tag last, so that the object is listed until nothing is left, and only then answer without an object.",
-			Catches:  []string{"forgets to delete"},
-			Run:      on(deleteLeavesNothing),
+			Title:     "Delete leaves nothing, and may be repeated",
+			Sentence:  "Delete MUST remove the object with all that belongs to it, and answer with phase DELETING as long as something is left.",
+			Fix:       "Remove the tag last, so that the object is listed until nothing is left, and only then answer without an object.",
+			Catches:   []string{"forgets to delete", "gets what it deleted once more"},
+			CoveredBy: id("RESTART-001"),
+			Run:       on(deleteLeavesNothing),
 		},
 		{
 			ID: id("DELETE-003"), Level: Must, Needs: k.needs,
@@ -149,7 +155,7 @@ func kindCases(k kind) []Case {
 			Title:    "A new process finds what the old one made",
 			Sentence: sentenceTagInBackend,
 			Fix:      "Write the tag into the backend's own metadata, a comment, or a file beside it, and let List read that, not a map in memory.",
-			Catches:  []string{"keeps its objects in memory"},
+			Catches:  []string{"calls its objects after its process", "keeps its objects in memory"},
 			Run:      on(listAfterDeath),
 		},
 		{
@@ -171,8 +177,13 @@ func applyMakes(ctx context.Context, s *Session, k kind, d draft) error {
 	if err != nil {
 		return err
 	}
-	if o.ObservedAt.IsZero() {
+	switch {
+	case o.ObservedAt.IsZero():
 		return errors.New("what Get returns does not say when it was observed")
+	case o.Phase != provider.PhaseReady:
+		return fmt.Errorf("it was ready, and Get says %q", o.Phase)
+	case len(o.BackendHandle) > maxHandle:
+		return fmt.Errorf("its handle has %d bytes; at most %d are kept", len(o.BackendHandle), maxHandle)
 	}
 	return errors.Join(same(k, o, d.tag), s.once(ctx, k, d.tag))
 }
@@ -265,6 +276,19 @@ func applyMalformed(ctx context.Context, s *Session, k kind, d draft) error {
 	for _, want := range []string{"/id", "/generation", "/spec_digest"} {
 		if !slices.ContainsFunc(fields, func(v fault.FieldViolation) bool { return v.Field == want && v.Description != "" }) {
 			return fmt.Errorf("the refusal does not name %s: %v", want, fields)
+		}
+	}
+	for _, id := range []string{strings.ToUpper(d.tag.ID), "{" + d.tag.ID + "}", d.tag.ID + " ", d.tag.ID[:8], "../" + d.tag.ID} {
+		alias := d.tag
+		alias.ID = id
+		_, applyErr := d.apply(ctx, s.client, s.nextFence(), alias)
+		_, getErr := k.get(ctx, s.client, id)
+		err := errors.Join(
+			reason(fmt.Sprintf("Apply with the id %q", id), applyErr, fault.InvalidField),
+			reason(fmt.Sprintf("Get with the id %q", id), getErr, fault.InvalidField),
+		)
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -420,19 +444,9 @@ func (s *Session) caught(ctx context.Context, k kind, d draft) (o provider.Obser
 }
 
 func halfMade(ctx context.Context, s *Session, k kind, d draft) error {
-	o, err := s.caught(ctx, k, d)
-	for attempt := 1; err == nil && o.Phase == provider.PhaseReady && attempt < catchAttempts; attempt++ {
-		if err := s.remove(ctx, k, d.tag); err != nil {
-			return err
-		}
-		d.tag = s.newTag()
-		o, err = s.caught(ctx, k, d)
-	}
+	d, o, err := s.underWay(ctx, k, d)
 	if err != nil {
 		return err
-	}
-	if o.Phase == provider.PhaseReady {
-		s.limit("the work was over before it could be interrupted: give the backend a setting that slows it down")
 	}
 	if err := s.Restart(ctx); err != nil {
 		return err

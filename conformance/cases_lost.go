@@ -21,19 +21,21 @@ func lostCases(k kind) []Case {
 	return []Case{
 		{
 			ID: id("LOST-001"), Level: Must, Profile: Extended, Needs: k.needs,
-			Title:    "A lost answer to Apply, and the repetition, make one",
-			Sentence: sentenceIdempotent,
-			Fix:      "Find what the first call made by its id, and answer with it.",
-			Catches:  []string{"makes another when it is asked again"},
-			Run:      on(applyReplyLost),
+			Title:     "A lost answer to Apply, and the repetition, make one",
+			Sentence:  sentenceIdempotent,
+			Fix:       "Find what the first call made by its id, and answer with it.",
+			Catches:   []string{"makes another when it is asked again"},
+			CoveredBy: id("APPLY-005"),
+			Run:       on(applyReplyLost),
 		},
 		{
 			ID: id("LOST-002"), Level: Must, Profile: Extended, Needs: k.needs,
-			Title:    "A lost answer to Delete, and the repetition, succeed",
-			Sentence: sentenceDeleteNothing,
-			Fix:      "Treat \"not there\" as done.",
-			Catches:  []string{"cannot repeat a Delete"},
-			Run:      on(deleteReplyLost),
+			Title:     "A lost answer to Delete, and the repetition, succeed",
+			Sentence:  sentenceDeleteNothing,
+			Fix:       "Treat \"not there\" as done.",
+			Catches:   []string{"cannot repeat a Delete"},
+			CoveredBy: id("RESTART-001"),
+			Run:       on(deleteReplyLost),
 		},
 		{
 			ID: id("LATE-001"), Level: Must, Profile: Extended, Needs: k.needs,
@@ -48,7 +50,7 @@ func lostCases(k kind) []Case {
 			Title:    "It makes nothing in a new process either",
 			Sentence: sentenceFloor,
 			Fix:      "Take fence_floor as the least fence of all ids, also of those that this process never saw.",
-			Catches:  []string{"knows the fences of its own life only"},
+			Catches:  []string{"trusts its own records more than the floor", "knows the fences of its own life only"},
 			Run:      on(applyHeldOverDeath),
 		},
 		{
@@ -56,16 +58,17 @@ func lostCases(k kind) []Case {
 			Title:    "A Delete that comes late removes nothing",
 			Sentence: sentenceFenced,
 			Fix:      "Compare the fence of Delete too, before you remove anything.",
-			Catches:  []string{"deletes for whoever is late"},
+			Catches:  []string{"keeps the fence that made the object", "deletes for whoever is late"},
 			Run:      on(deleteHeld),
 		},
 		{
 			ID: id("LATE-004"), Level: Must, Profile: Extended, Needs: k.needs,
-			Title:    "An Apply that comes twice makes one",
-			Sentence: sentenceIdempotent,
-			Fix:      "Answer the second as the first: the same fence is no lower fence.",
-			Catches:  []string{"takes the same fence for an old one"},
-			Run:      on(applyTwice),
+			Title:     "An Apply that comes twice makes one",
+			Sentence:  sentenceIdempotent,
+			Fix:       "Answer the second as the first: the same fence is no lower fence.",
+			Catches:   []string{"takes the same fence for an old one"},
+			CoveredBy: id("APPLY-005"),
+			Run:       on(applyTwice),
 		},
 		{
 			ID: id("CUT-001"), Level: Must, Profile: Extended, Needs: k.needs,
@@ -96,7 +99,7 @@ func lostCases(k kind) []Case {
 			Title:    "The process may die between any two calls",
 			Sentence: sentenceTagInBackend,
 			Fix:      "Keep nothing in memory that an answer depends on.",
-			Catches:  []string{"dies with all it has"},
+			Catches:  []string{"knows the generations of its own life only", "dies with all it has"},
 			Run:      on(deathBetweenCalls),
 		},
 	}
@@ -182,9 +185,17 @@ func (s *Session) stays(ctx context.Context, k kind, id string) error {
 	if err := s.absent(ctx, k, id); err != nil {
 		return err
 	}
+	if err := s.pause(ctx); err != nil {
+		return err
+	}
+	return s.absent(ctx, k, id)
+}
+
+// pause lets something happen that must not.
+func (s *Session) pause(ctx context.Context) error {
 	select {
 	case <-time.After(10 * pollInterval):
-		return s.absent(ctx, k, id)
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -358,7 +369,7 @@ func streamLostCases() []Case {
 			Title:    "Content that was cut off goes on where it stopped",
 			Sentence: "What came before the stream of PutImage ended MUST be kept, and GetImage tell how much.",
 			Fix:      "Write each chunk to the part as it comes, and report the part's length.",
-			Catches:  []string{"takes a part for the whole"},
+			Catches:  []string{"takes what was cut off for the whole", "takes a part for the whole"},
 			Run:      putCut,
 		},
 	}

@@ -21,7 +21,7 @@ func networkCases() []Case {
 			Title:    "Routers have ids that stay",
 			Sentence: "A router's id MUST be unique, the machine's own, and stay over restarts of the provider and of the machine.",
 			Fix:      "Use an id that the router keeps in its own configuration.",
-			Catches:  []string{"invents routers"},
+			Catches:  []string{"has routers without names", "invents routers"},
 			Run:      routersStay,
 		},
 		{
@@ -37,7 +37,7 @@ func networkCases() []Case {
 			Title:    "Peers that come and go disturb nobody",
 			Sentence: "Adding or removing one peer MUST NOT disturb the sessions of the others.",
 			Fix:      "Change the one peer of the live interface; do not take the interface down or write its whole configuration anew.",
-			Catches:  []string{"restarts the tunnel for each peer"},
+			Catches:  []string{"restarts the tunnel when a peer goes", "restarts the tunnel for each peer"},
 			Run:      peersUndisturbed,
 		},
 	}

@@ -28,7 +28,7 @@ func providerCases() []Case {
 			Title:    "Describe works before Configure",
 			Sentence: "Describe MUST work before Configure, without touching the backend, with a name, a version, a service, a schema, and a process_id that changes with each start.",
 			Fix:      "Return constants, and a process_id made when the process starts.",
-			Catches:  []string{"needs configuration to describe itself"},
+			Catches:  []string{"needs configuration to describe itself", "has one process for ever"},
 			Run:      describeFirst,
 		},
 		{
@@ -36,7 +36,7 @@ func providerCases() []Case {
 			Title:    "What is advertised works, what works is advertised",
 			Sentence: "What is not advertised is never called; what is advertised MUST work, and what works MUST be advertised.",
 			Fix:      "Answer UNIMPLEMENTED for what you do not offer, and advertise exactly what you do. In Go the SDK derives it from the interfaces that your value implements.",
-			Catches:  []string{"advertises what it has not", "hides what it has"},
+			Catches:  []string{"hides one thing", "advertises what it has not", "hides what it has"},
 			Run:      capabilityTruth,
 		},
 		{
@@ -44,7 +44,7 @@ func providerCases() []Case {
 			Title:    "Nothing is changed before Configure",
 			Sentence: "Until the first Configure of a process, mutating calls MUST be refused with FAILED_PRECONDITION, NOT_CONFIGURED.",
 			Fix:      "Do not work with a configuration of an earlier process, or with defaults.",
-			Catches:  []string{"works without configuration"},
+			Catches:  []string{"deletes without configuration", "works without configuration"},
 			Run:      notConfigured,
 		},
 		{
@@ -52,7 +52,7 @@ func providerCases() []Case {
 			Title:    "Configure is strict, and names every fault",
 			Sentence: "Configure MUST be strict: unknown keys are faults, and all faults are reported at once as INVALID_ARGUMENT, INVALID_FIELD with field violations.",
 			Fix:      "Set additionalProperties to false in the schema at every level, and collect the faults before you answer.",
-			Catches:  []string{"takes any configuration", "reports one fault at a time"},
+			Catches:  []string{"reports one fault at a time", "takes any configuration"},
 			Run:      strictConfigure,
 		},
 		{
@@ -60,23 +60,24 @@ func providerCases() []Case {
 			Title:    "Configure may be repeated",
 			Sentence: "Configure MUST be idempotent.",
 			Fix:      "Accept the same configuration again at any time, while work runs too; the core sends it at each attach.",
-			Catches:  []string{"is configured once and for all"},
+			Catches:  []string{"is configured twice at most", "is configured once and for all"},
 			Run:      repeatConfigure,
 		},
 		{
 			ID: "PROVIDER-CANCEL-001", Level: Must,
-			Title:    "Cancel of nothing says so, at once",
-			Sentence: "Cancel MUST answer within one second.",
-			Fix:      "Ask the work to stop and answer; do not wait until it has stopped.",
-			Catches:  []string{"cancels slowly"},
-			Run:      cancelNothing,
+			Title:     "Cancel of nothing says so, at once",
+			Sentence:  "Cancel MUST answer within one second.",
+			Fix:       "Ask the work to stop and answer; do not wait until it has stopped.",
+			Catches:   []string{"cancels slowly"},
+			CoveredBy: "PROVIDER-CANCEL-003",
+			Run:       cancelNothing,
 		},
 		{
 			ID: "PROVIDER-CANCEL-002", Level: Must,
 			Title:    "Cancel answers at once, and means what it answers",
 			Sentence: "Cancel MUST be true: after OUTCOME_CANCELED the work has ended, after OUTCOME_TOO_LATE it goes on to its end, and neither leaves the object stuck.",
 			Fix:      "Answer OUTCOME_TOO_LATE if the work does not stop within the second. What is left is PHASE_FAILED and can be applied or deleted.",
-			Catches:  []string{"cannot cancel what runs"},
+			Catches:  []string{"says that it stopped, and goes on", "cannot cancel what runs"},
 			Run:      cancelRunning,
 		},
 		{
@@ -92,7 +93,7 @@ func providerCases() []Case {
 			Title:    "Many objects can be made at once",
 			Sentence: "Calls for different objects MUST NOT wait for each other, nor fail because another one runs.",
 			Fix:      "Lock an id, not the whole provider. If the backend can do one thing at a time only, queue inside and report PHASE_PROGRESSING.",
-			Catches:  []string{"works on one thing at a time"},
+			Catches:  []string{"works on one thing at a time", "lists ten at most"},
 			Run:      parallel,
 		},
 	}
@@ -244,14 +245,45 @@ func cancelRunning(ctx context.Context, s *Session) error {
 	if applyErr := <-applied; err == nil {
 		err = tolerated(applyErr)
 	}
-	if err != nil || outcome != wire.TooLate {
-		return err // whatever there is now, the sweep must be able to remove it
+	switch {
+	case err != nil:
+		return err
+	case outcome == wire.Canceled:
+		return s.stopped(ctx, k, d.tag.ID)
+	case outcome != wire.TooLate:
+		return nil // whatever there is now, the sweep must be able to remove it
 	}
 	o, err := k.get(ctx, s.client, d.tag.ID)
 	if err != nil {
 		return fmt.Errorf("too late to cancel, and yet: %w", err)
 	}
 	_, err = s.settle(ctx, k, d.tag, o)
+	return err
+}
+
+// stopped checks that no work goes on for an object, and that none is seen to end a moment later.
+func (s *Session) stopped(ctx context.Context, k kind, id string) error {
+	look := func() (provider.Phase, error) {
+		o, err := k.get(ctx, s.client, id)
+		if errors.Is(err, &fault.Error{Reason: fault.NoSuchObject}) {
+			return "", nil
+		}
+		if err == nil && o.Phase == provider.PhaseProgressing {
+			err = errors.New("the work was canceled, and goes on")
+		}
+		return o.Phase, err
+	}
+	before, err := look()
+	if err != nil {
+		return err
+	}
+	if err := s.pause(ctx); err != nil {
+		return err
+	}
+	after, err := look()
+	if err == nil && after != before {
+		err = fmt.Errorf("the work was canceled, the %s was %q, and a moment later it is %q", k.name, before, after)
+	}
 	return err
 }
 

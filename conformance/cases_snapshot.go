@@ -27,7 +27,7 @@ func snapshotCases() []Case {
 			Title:    "A repeated revert reverts once",
 			Sentence: "RevertSnapshot MUST keep the last operation_id done with the snapshot: repeating the call does not revert twice.",
 			Fix:      "Write operation_id into the backend beside the snapshot's tag, and compare before you revert.",
-			Catches:  []string{"forgets what it reverted for"},
+			Catches:  []string{"forgets reverts when it dies", "forgets what it reverted for"},
 			Run:      revertOnce,
 		},
 		{

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/rhyzome/rhyzome/sdk/fault"
@@ -33,10 +32,13 @@ func specCases() []Case {
 		}
 	}
 	return []Case{
-		bad("INSTANCE-SPEC-001", wire.ServiceCompute, "an instance", []string{"makes what nobody can run"}, badInstances),
+		bad("INSTANCE-SPEC-001", wire.ServiceCompute, "an instance", []string{"mends what is wrong", "makes what nobody can run", "trims names", "writes names small", "cuts names"}, badInstances),
 		bad("NETWORK-SPEC-001", wire.ServiceNetwork, "a network", []string{"believes every network"}, badNetworks),
 		bad("PORT-SPEC-001", wire.ServiceNetwork, "a port", []string{"believes every port"}, badPorts),
 		bad("PEER-SPEC-001", wire.CapabilityPeers, "a peer", []string{"believes every peer"}, badPeers),
+		bad("FORWARD-SPEC-001", wire.CapabilityForwards, "a forward", []string{"turns ranges of ports around"}, badForwards),
+		bad("VOLUME-SPEC-001", wire.CapabilityVolumes, "a volume", []string{"gives volumes a size of its own"}, badVolumes),
+		bad("SNAPSHOT-SPEC-001", wire.CapabilitySnapshots, "a snapshot", []string{"guesses what a snapshot is of"}, badSnapshots),
 		failed("INSTANCE-FAILED-001", wire.CapabilityImages, "an image", []string{"remembers failures for ever"}, func(ctx context.Context, s *Session) error {
 			spec := s.instanceSpec()
 			spec.Image, _ = s.freshImage()
@@ -54,8 +56,24 @@ func specCases() []Case {
 				return err
 			}
 			return s.impossible(ctx, peerKind(), applyPeer(spec))
+		}).coveredBy("PEER-BAD-001"),
+		failed("FORWARD-FAILED-001", wire.CapabilityForwards, "a network", []string{"makes forwards into no network"}, func(ctx context.Context, s *Session) error {
+			return s.impossible(ctx, forwardKind(), applyForward(s.forwardSpec(s.networkSpec())))
+		}),
+		failed("VOLUME-FAILED-001", wire.CapabilityVolumes, "an instance", []string{"attaches volumes to nothing"}, func(ctx context.Context, s *Session) error {
+			spec := s.volumeSpec()
+			spec.InstanceID = s.runner.NewID()
+			return s.impossible(ctx, volumeKind(), applyVolume(spec))
+		}),
+		failed("SNAPSHOT-FAILED-001", wire.CapabilitySnapshots, "an instance", []string{"takes snapshots of nothing"}, func(ctx context.Context, s *Session) error {
+			return s.impossible(ctx, snapshotKind(), applySnapshot(s.snapshotSpec(s.instanceSpec())))
 		}),
 	}
+}
+
+func (c Case) coveredBy(id string) Case {
+	c.CoveredBy = id
+	return c
 }
 
 // impossible applies what cannot be made, twice, and sees that Delete leaves nothing.
@@ -100,7 +118,7 @@ func (s *Session) refusesEach(ctx context.Context, k kind, all []spoiled) error 
 	var wrong []error
 	for _, bad := range all {
 		o, err := s.apply(ctx, k, bad.draft, bad.draft.tag)
-		if err == nil {
+		if err == nil && o.ID == bad.draft.tag.ID {
 			err = s.failure(ctx, k, o)
 		}
 		if err := reason("a bad "+bad.field, err, fault.InvalidField); err != nil {
@@ -112,90 +130,4 @@ func (s *Session) refusesEach(ctx context.Context, k kind, all []spoiled) error 
 		}
 	}
 	return errors.Join(wrong...)
-}
-
-func badInstances(ctx context.Context, s *Session) error {
-	var all []spoiled
-	spoil := func(field string, change func(*provider.InstanceSpec)) {
-		spec := s.instanceSpec()
-		change(&spec)
-		all = append(all, spoiled{field, applyInstance(spec)})
-	}
-	spoil("/name", func(i *provider.InstanceSpec) { i.Name = "no label" })
-	spoil("/project", func(i *provider.InstanceSpec) { i.Project = "../.." })
-	spoil("/host_id", func(i *provider.InstanceSpec) { i.HostID = "no-such-host" })
-	spoil("/kind", func(i *provider.InstanceSpec) { i.Kind = "" })
-	spoil("/vcpus", func(i *provider.InstanceSpec) { i.VCPUs = 0 })
-	spoil("/memory_bytes", func(i *provider.InstanceSpec) { i.MemoryBytes = 0 })
-	spoil("/image/sha256", func(i *provider.InstanceSpec) { i.Image.SHA256 = "../../etc/passwd" })
-	spoil("/image/format", func(i *provider.InstanceSpec) { i.Image.Format = provider.ImageInitrd })
-	spoil("/power", func(i *provider.InstanceSpec) { i.Power = "" })
-	spoil("/nics/0/mac", func(i *provider.InstanceSpec) {
-		i.NICs = []provider.NIC{{PortID: s.runner.NewID(), NetworkID: s.runner.NewID(), Fabric: "fabric", MAC: "ff:ff:ff:ff:ff:ff", MTU: 1500}}
-	})
-	return s.refusesEach(ctx, instanceKind(), all)
-}
-
-func badNetworks(ctx context.Context, s *Session) error {
-	var all []spoiled
-	spoil := func(field string, change func(*provider.NetworkSpec)) {
-		spec := s.networkSpec()
-		change(&spec)
-		all = append(all, spoiled{field, applyNetwork(spec)})
-	}
-	spoil("/name", func(n *provider.NetworkSpec) { n.Name = "no label" })
-	spoil("/handle", func(n *provider.NetworkSpec) { n.Handle = "x; reboot" })
-	spoil("/router_id", func(n *provider.NetworkSpec) { n.RouterID = "no-such-router" })
-	spoil("/fabric", func(n *provider.NetworkSpec) { n.Fabric = "no-such-fabric'" })
-	spoil("/segment_id", func(n *provider.NetworkSpec) { n.SegmentID = 1 << 24 })
-	spoil("/subnets/0/cidr", func(n *provider.NetworkSpec) {
-		n.Subnets[0].CIDR = netip.PrefixFrom(n.Subnets[0].Gateway, n.Subnets[0].CIDR.Bits())
-	})
-	spoil("/subnets/1/gateway", func(n *provider.NetworkSpec) { n.Subnets[1].Gateway = n.Subnets[0].Gateway })
-	spoil("/domain", func(n *provider.NetworkSpec) { n.Domain = "a.example\n\toption force '1'" })
-	spoil("/egress", func(n *provider.NetworkSpec) { n.Egress = "" })
-	spoil("/mtu", func(n *provider.NetworkSpec) { n.MTU = 10 })
-	return s.refusesEach(ctx, networkKind(), all)
-}
-
-func badPorts(ctx context.Context, s *Session) error {
-	n, err := s.makeNetwork(ctx)
-	if err != nil {
-		return err
-	}
-	var all []spoiled
-	spoil := func(field string, change func(*provider.PortSpec)) {
-		spec := s.portSpec(n)
-		change(&spec)
-		all = append(all, spoiled{field, applyPort(spec)})
-	}
-	spoil("/mac", func(p *provider.PortSpec) { p.MAC = "01:00:5e:00:00:01" })
-	spoil("/hostname", func(p *provider.PortSpec) { p.Hostname = "a'$(reboot)" })
-	spoil("/network_id", func(p *provider.PortSpec) { p.NetworkID = "a" })
-	spoil("/addresses/0", func(p *provider.PortSpec) { p.Addresses[0] = netip.MustParseAddr("224.0.0.1") })
-	spoil("/addresses/0", func(p *provider.PortSpec) { p.Addresses[0] = netip.MustParseAddr("192.0.2.7") })
-	spoil("/addresses/1", func(p *provider.PortSpec) { p.Addresses[1] = p.Addresses[0] })
-	return s.refusesEach(ctx, portKind(), all)
-}
-
-func badPeers(ctx context.Context, s *Session) error {
-	n, err := s.makeNetwork(ctx)
-	if err != nil {
-		return err
-	}
-	var all []spoiled
-	for field, change := range map[string]func(*provider.PeerSpec){
-		"/public_key":  func(p *provider.PeerSpec) { p.PublicKey = "not a key'" },
-		"/network_id":  func(p *provider.PeerSpec) { p.NetworkID = "a" },
-		"/addresses":   func(p *provider.PeerSpec) { p.Addresses = nil },
-		"/addresses/0": func(p *provider.PeerSpec) { p.Addresses[0] = netip.MustParseAddr("127.0.0.1") },
-	} {
-		spec, err := s.peerSpec(n)
-		if err != nil {
-			return err
-		}
-		change(&spec)
-		all = append(all, spoiled{field, applyPeer(spec)})
-	}
-	return s.refusesEach(ctx, peerKind(), all)
 }

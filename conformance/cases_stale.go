@@ -26,7 +26,7 @@ func staleCases(k kind) []Case {
 			Title:    "A stale attempt changes nothing",
 			Sentence: sentenceFenced,
 			Fix:      "Two attempts of one operation have the same generation and digest, and differ in the fence only: compare it first.",
-			Catches:  []string{"works on a stale attempt"},
+			Catches:  []string{"looks at the spec before the fence", "works on a stale attempt"},
 			Run:      k.drafted(staleAttempt),
 		},
 		{
@@ -34,7 +34,7 @@ func staleCases(k kind) []Case {
 			Title:    "A late copy of an older Apply changes nothing",
 			Sentence: sentenceFenced,
 			Fix:      "Compare the fence before everything else, also when the Apply looks like one that was done.",
-			Catches:  []string{"lets the last one to arrive win"},
+			Catches:  []string{"compares the generation before the fence", "lets the last one to arrive win"},
 			Run:      k.drafted(lateCopy),
 		},
 		{

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -70,7 +71,7 @@ func trustCases() []Case {
 			Title:    "User data is not seen again",
 			Sentence: "The content of cloud_init MUST NOT appear in answers, errors, Watch or logs: it may hold secrets.",
 			Fix:      "Do not log specs, and do not put what the backend printed about them into errors.",
-			Catches:  []string{"shows what it was told"},
+			Catches:  []string{"shows what it was told", "puts secrets into the details"},
 			Run:      secretUserData,
 		},
 		{
@@ -226,6 +227,8 @@ func secretUserData(ctx context.Context, s *Session) error {
 	case <-ready:
 	case err := <-shownTo:
 		return err
+	case <-time.After(s.params.Timeout):
+		return fmt.Errorf("the watch did not show the instance within %s", s.params.Timeout)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

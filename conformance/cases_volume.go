@@ -21,7 +21,7 @@ func volumeCases() []Case {
 			Title:    "Pools have ids that stay",
 			Sentence: "A pool's id MUST be unique, and stay over restarts of the provider and of the machine.",
 			Fix:      "Use an id that the backend keeps with the pool, and report its capacity and its hosts.",
-			Catches:  []string{"invents pools"},
+			Catches:  []string{"has pools of no size", "invents pools"},
 			Run:      poolsStay,
 		},
 		{

@@ -55,8 +55,24 @@ type Case struct {
 	Title    string
 	Sentence string   // of the contract, word for word as in proto/rhyzome/provider/v1
 	Fix      string   // what a provider that fails should do, for its author
-	Catches  []string // broken providers of the suite's own tests that this case catches by name
-	Run      func(ctx context.Context, s *Session) error
+	Catches  []string // broken providers of the suite's own tests that this case is there for
+	// CoveredBy is a stronger case, which catches whatever this one catches. The first of Catches of a case without one
+	// is a broken provider that no other case catches.
+	CoveredBy string
+	Run       func(ctx context.Context, s *Session) error
+}
+
+// Evidence says what shows that the case is needed, a line each: the broken providers that it is there for, and the
+// case that is stronger, if there is one.
+func (c Case) Evidence() []string {
+	lines := slices.Clone(c.Catches)
+	if c.CoveredBy != "" {
+		return append(lines, "covered by "+c.CoveredBy)
+	}
+	if len(lines) > 0 {
+		lines[0] += " (no other case does)"
+	}
+	return lines
 }
 
 // Outcome of a case.
@@ -132,11 +148,11 @@ func (r Report) Expected() bool {
 func Cases() []Case {
 	all := slices.Concat(providerCases(), watchCases())
 	for _, k := range kinds() {
-		all = slices.Concat(all, kindCases(k))
+		all = slices.Concat(all, kindCases(k), meanwhileCases(k))
 	}
 	all = slices.Concat(all, instanceCases(), imageCases(), volumeCases(), snapshotCases(), resizeCases(), metricsCases(),
 		consoleCases(), execCases(), networkCases(), forwardCases(), verifyCases(),
-		specCases(), toleranceCases(), trustCases(), changeCases(), staleOrderCases())
+		specCases(), toleranceCases(), trustCases(), changeCases(), staleOrderCases(), underWayCases())
 	for _, k := range kinds() {
 		all = slices.Concat(all, lostCases(k), staleCases(k))
 	}

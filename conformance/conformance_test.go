@@ -51,7 +51,7 @@ func TestHalvesAreConformant(t *testing.T) {
 			target := InProcess(func() provider.Provider { return c.new(b) }, quick)
 			defer target.Close()
 			whole := params
-			withDownFile(&whole, t.TempDir())
+			withBackend(&whole, t.TempDir())
 			whole.Hooks.Foreign = "echo nothing"
 			report, err := Runner{Target: target, Params: whole, Profile: Extended}.Run(t.Context())
 			if err != nil {

@@ -52,7 +52,9 @@ func (m *opensAll) ApplyNetwork(ctx context.Context, s provider.NetworkSpec, pro
 
 func (m *opensAll) ApplyForward(ctx context.Context, s provider.ForwardSpec, progress provider.Progress) (provider.Forward, error) {
 	m.mu.Lock()
-	s.TargetAddress = m.inside[s.NetworkID]
+	if inside, ok := m.inside[s.NetworkID]; ok {
+		s.TargetAddress = inside
+	}
 	m.mu.Unlock()
 	return m.Provider.ApplyForward(ctx, s, progress)
 }

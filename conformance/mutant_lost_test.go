@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"context"
+	"maps"
 	"math"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 
 // lostMutants are broken where a bad network, or a core that dies, comes between.
 func lostMutants() []mutant {
+	var unread atomic.Int32 // watches that nobody has read yet
 	return []mutant{
 		{name: "makes another when it is asked again", caught: "INSTANCE-LOST-001", unary: makesAnother()},
 		{name: "cannot repeat a Delete", caught: "INSTANCE-LOST-002", unary: deletesOnce()},
@@ -37,12 +39,10 @@ func lostMutants() []mutant {
 		{name: "does not stop for a Delete", caught: "INSTANCE-OVERTAKE-001", unary: deletesNothingThatRuns()},
 		{name: "tries again by itself", caught: "INSTANCE-OVERTAKE-002", unary: resurrects()},
 		{name: "dies with all it has", caught: "INSTANCE-RESTART-001", amnesia: true},
-		{name: "shows everything once in its life", caught: "WATCH-CUT-001", stream: showsOnce(func(*pb.WatchResponse) bool { return true })},
+		{name: "shows everything once in its life", caught: "WATCH-CUT-001", stream: hidesShown(false)},
 		{name: "works for readers only", caught: "WATCH-SLOW-001", unary: waitsForReaders(&unread), stream: countsUnread(&unread)},
 		{name: "tells one reader only", caught: "WATCH-MANY-001",
-			stream: showsOnce(func(m *pb.WatchResponse) bool {
-				return m.GetInstance().GetObserved().GetPhase() == pb.Phase_PHASE_READY
-			})},
+			stream: hidesShown(true)},
 		{name: "takes a part for the whole", caught: "IMAGE-CUT-001",
 			unary: answer(func(r *pb.GetImageResponse, err error) error {
 				if r.GetImage() != nil {
@@ -141,11 +141,17 @@ func dropsWithTheCall() grpc.UnaryClientInterceptor {
 	}
 }
 
+// deletesNothingThatRuns lets the first work for an id go on when it is to be deleted.
 func deletesNothingThatRuns() grpc.UnaryClientInterceptor {
+	var applied notes[int]
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
-		if r, ok := req.(*pb.DeleteInstanceRequest); ok {
-			now, err := pb.NewInstanceServiceClient(cc).GetInstance(ctx, &pb.GetInstanceRequest{Id: r.GetCommand().GetId()})
-			if err == nil && now.GetInstance().GetObserved().GetPhase() == pb.Phase_PHASE_PROGRESSING {
+		switch r := req.(type) {
+		case *pb.ApplyInstanceRequest:
+			applied.change(r.GetCommand().GetId(), func(n int) int { return n + 1 })
+		case *pb.DeleteInstanceRequest:
+			id := r.GetCommand().GetId()
+			now, err := pb.NewInstanceServiceClient(cc).GetInstance(ctx, &pb.GetInstanceRequest{Id: id})
+			if err == nil && now.GetInstance().GetObserved().GetPhase() == pb.Phase_PHASE_PROGRESSING && applied.get(id) == 1 {
 				return nil
 			}
 		}
@@ -153,58 +159,79 @@ func deletesNothingThatRuns() grpc.UnaryClientInterceptor {
 	}
 }
 
-// resurrects applies an object again, when somebody looks for it a second time after its end.
+// fourthTime is one Delete more than most cases send for one id.
+const fourthTime = 4
+
+// resurrects applies an object again that was deleted for the fourth time, when somebody has seen that it is gone.
 func resurrects() grpc.UnaryClientInterceptor {
-	var mu sync.Mutex
-	last, looks := map[string]*pb.ApplyInstanceRequest{}, map[string]int{}
+	var last notes[*pb.ApplyInstanceRequest]
+	var deleted notes[int]
+	var gone notes[bool]
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
-		again := func() *pb.ApplyInstanceRequest {
-			mu.Lock()
-			defer mu.Unlock()
-			switch r := req.(type) {
-			case *pb.ApplyInstanceRequest:
-				last[r.GetCommand().GetId()] = proto.Clone(r).(*pb.ApplyInstanceRequest)
-			case *pb.DeleteInstanceRequest:
-				looks[r.GetCommand().GetId()] = 1
-			case *pb.GetInstanceRequest:
-				if looks[r.GetId()] > 0 {
-					looks[r.GetId()]++
-				}
-				if looks[r.GetId()] == 3 {
-					return last[r.GetId()]
+		switch r := req.(type) {
+		case *pb.ApplyInstanceRequest:
+			last.set(r.GetCommand().GetId(), proto.Clone(r).(*pb.ApplyInstanceRequest))
+		case *pb.DeleteInstanceRequest:
+			deleted.change(r.GetCommand().GetId(), func(n int) int { return n + 1 })
+		case *pb.GetInstanceRequest:
+			id := r.GetId()
+			if deleted.get(id) != fourthTime || last.get(id) == nil {
+				break
+			}
+			if gone.get(id) {
+				again := last.get(id)
+				again.Command.Fence = math.MaxUint64
+				if _, err := pb.NewInstanceServiceClient(cc).ApplyInstance(ctx, again); err != nil {
+					return err
 				}
 			}
-			return nil
-		}()
-		if again != nil {
-			again.Command.Fence = math.MaxUint64
-			if _, err := pb.NewInstanceServiceClient(cc).ApplyInstance(ctx, again); err != nil {
-				return err
-			}
+			err := invoke(ctx, method, req, reply, cc, o...)
+			gone.set(id, fault.ReasonOf(wire.FromStatus(err)) == fault.NoSuchObject)
+			return err
 		}
 		return invoke(ctx, method, req, reply, cc, o...)
 	}
 }
 
-// showsOnce leaves out of every watch what one of them has shown.
-func showsOnce(which func(*pb.WatchResponse) bool) grpc.StreamClientInterceptor {
-	var shown sync.Map
-	return dropping(func(m *pb.WatchResponse) bool {
-		o := m.GetInstance().GetObserved()
-		if o == nil || !which(m) {
-			return false
+// hidesShown leaves out of a watch what another one has shown: meanwhile, or before it began.
+func hidesShown(meanwhile bool) grpc.StreamClientInterceptor {
+	type watch struct {
+		ctx           context.Context
+		shown, hidden map[string]bool
+	}
+	var mu sync.Mutex
+	var all []*watch
+	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, s grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
+		own := &watch{ctx, map[string]bool{}, map[string]bool{}}
+		mu.Lock()
+		for _, w := range all {
+			if w.ctx.Err() != nil && !meanwhile {
+				maps.Copy(own.hidden, w.shown)
+			}
 		}
-		_, again := shown.LoadOrStore(o.GetId()+o.GetPhase().String(), true)
-		return again
-	})
+		all = append(all, own)
+		mu.Unlock()
+		return dropping(func(m *pb.WatchResponse) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			o := m.GetInstance().GetObserved()
+			if o.GetPhase() != pb.Phase_PHASE_READY || own.hidden[o.GetId()] {
+				return o != nil && own.hidden[o.GetId()]
+			}
+			own.shown[o.GetId()] = true
+			for _, w := range all {
+				if meanwhile && w != own && w.ctx.Err() == nil {
+					w.hidden[o.GetId()] = true
+				}
+			}
+			return false
+		})(ctx, desc, cc, method, s, o...)
+	}
 }
-
-// unread counts the watches that nobody has read yet.
-var unread atomic.Int32
 
 func waitsForReaders(unread *atomic.Int32) grpc.UnaryClientInterceptor {
 	return onApply(func(ctx context.Context, _ *pb.ApplyInstanceRequest, send func(context.Context) error) error {
-		if unread.Load() > 0 {
+		if unread.Load() > 1 {
 			return wire.ToStatus(fault.New(fault.Busy, "somebody is watching, and does not read"))
 		}
 		return send(ctx)
@@ -235,6 +262,9 @@ func (s *readStream) RecvMsg(m any) error {
 // keepsUploads lets the first message of an upload arrive before anything is cut.
 func keepsUploads() grpc.StreamClientInterceptor {
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, s grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
-		return s(context.WithoutCancel(ctx), desc, cc, method, o...)
+		if strings.HasSuffix(method, "/PutImage") {
+			ctx = context.WithoutCancel(ctx)
+		}
+		return s(ctx, desc, cc, method, o...)
 	}
 }

@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,8 @@ import (
 
 	pb "github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1"
 	"github.com/rhyzome/rhyzome/sdk/fault"
+	"github.com/rhyzome/rhyzome/sdk/memory"
+	"github.com/rhyzome/rhyzome/sdk/provider"
 	"github.com/rhyzome/rhyzome/sdk/wire"
 )
 
@@ -25,6 +28,34 @@ func specMutants() []mutant {
 		{name: "believes every network", caught: "NETWORK-SPEC-001", unary: believes[pb.ApplyNetworkRequest]()},
 		{name: "believes every port", caught: "PORT-SPEC-001", unary: believes[pb.ApplyPortRequest]()},
 		{name: "believes every peer", caught: "PEER-SPEC-001", unary: believes[pb.ApplyPeerRequest]()},
+		{name: "turns ranges of ports around", caught: "FORWARD-SPEC-001",
+			unary: request(func(r *pb.ApplyForwardRequest) { r.Spec.PortMax = max(r.Spec.GetPortMin(), r.Spec.GetPortMax()) })},
+		{name: "gives volumes a size of its own", caught: "VOLUME-SPEC-001",
+			unary: request(func(r *pb.ApplyVolumeRequest) { r.Spec.SizeBytes = max(r.Spec.GetSizeBytes(), 1<<20) })},
+		{name: "guesses what a snapshot is of", caught: "SNAPSHOT-SPEC-001",
+			unary: request(func(r *pb.ApplySnapshotRequest) {
+				if r.Spec.GetInstanceId() != "" {
+					r.Spec.VolumeId = ""
+				}
+			})},
+		{name: "makes forwards into no network", caught: "FORWARD-FAILED-001",
+			unary: answer(func(r *pb.ApplyForwardResponse, err error) error {
+				if fault.ReasonOf(wire.FromStatus(err)) == fault.NoSuchObject {
+					r.Forward = &pb.Forward{Observed: &pb.Observed{Phase: pb.Phase_PHASE_READY}}
+					return nil
+				}
+				return err
+			})},
+		{name: "attaches volumes to nothing", caught: "VOLUME-FAILED-001",
+			provider: func(p *memory.Provider) provider.Provider { return attachesLater{broken{p}} }},
+		{name: "takes snapshots of nothing", caught: "SNAPSHOT-FAILED-001",
+			unary: answer(func(r *pb.ApplySnapshotResponse, err error) error {
+				if fault.ReasonOf(wire.FromStatus(err)) == fault.NoSuchObject {
+					r.Snapshot = &pb.Snapshot{Observed: &pb.Observed{Phase: pb.Phase_PHASE_READY}}
+					return nil
+				}
+				return err
+			})},
 		{name: "remembers failures for ever", caught: "INSTANCE-FAILED-001", unary: remembersFailures()},
 		{name: "makes ports of no network", caught: "PORT-FAILED-001",
 			unary: answer(func(r *pb.ApplyPortResponse, err error) error {
@@ -51,15 +82,33 @@ func specMutants() []mutant {
 	}
 }
 
-// believes lets one kind of request pass whatever is wrong with it.
+// believes lets one kind of request pass whatever is wrong with its spec.
 func believes[Req any]() grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
 		err := invoke(ctx, method, req, reply, cc, o...)
-		if _, ok := req.(*Req); ok && fault.ReasonOf(wire.FromStatus(err)) == fault.InvalidField {
+		if _, ok := req.(*Req); ok && ofSpec(err) {
 			return nil
 		}
 		return err
 	}
+}
+
+// ofSpec reports whether a refusal is of the spec, and not of the command that it came with.
+func ofSpec(err error) bool {
+	f := fault.Of(wire.FromStatus(err))
+	return f != nil && f.Reason == fault.InvalidField && !slices.ContainsFunc(f.Fields, func(v fault.FieldViolation) bool { return v.Field == "/generation" })
+}
+
+// attachesLater makes a volume without the instance that is not there.
+type attachesLater struct{ broken }
+
+func (m attachesLater) ApplyVolume(ctx context.Context, s provider.VolumeSpec, progress provider.Progress) (provider.Volume, error) {
+	v, err := m.Provider.ApplyVolume(ctx, s, progress)
+	if fault.ReasonOf(err) == fault.NoSuchObject {
+		s.InstanceID = ""
+		return m.Provider.ApplyVolume(ctx, s, progress)
+	}
+	return v, err
 }
 
 func remembersFailures() grpc.UnaryClientInterceptor {

@@ -4,9 +4,7 @@ package conformance
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 	"sync"
@@ -23,6 +21,8 @@ import (
 
 // staleMutants work for who is late, or let one change break another thing.
 func staleMutants() []mutant {
+	var names notes[string] // of ports
+	var known notes[bool]   // ids that commands were for
 	return []mutant{
 		{name: "works on a stale attempt", caught: "INSTANCE-STALE-001", unary: oneMoreFor(func(c, before *pb.Command) bool {
 			return c.GetFence() < before.GetFence()
@@ -37,13 +37,16 @@ func staleMutants() []mutant {
 		})},
 		{name: "trusts an old handle", caught: "INSTANCE-HANDLE-001", unary: trustsHandles},
 		{name: "cancels what it never saw", caught: "PROVIDER-CANCEL-003",
-			unary: func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
-				if r, ok := req.(*pb.CancelRequest); ok && r.GetKind() == pb.Kind_KIND_NETWORK {
-					reply.(*pb.CancelResponse).Outcome = pb.CancelResponse_OUTCOME_CANCELED
+			unary: around(func(c unaryCall) error {
+				if now := c.command(); now != nil && !c.is("/Cancel") {
+					known.set(now.GetId(), true)
+				}
+				if r, ok := c.req.(*pb.CancelRequest); ok && r.GetKind() == pb.Kind_KIND_NETWORK && !known.get(r.GetId()) {
+					c.reply.(*pb.CancelResponse).Outcome = pb.CancelResponse_OUTCOME_CANCELED
 					return nil
 				}
-				return invoke(ctx, method, req, reply, cc, o...)
-			}},
+				return c.send()
+			})},
 		{name: "tells a secret that it refuses", caught: "PROVIDER-SECRET-002", unary: tells(func(r *pb.ConfigureRequest) string {
 			for _, secret := range r.GetSecrets() {
 				return string(secret)
@@ -59,13 +62,15 @@ func staleMutants() []mutant {
 				return wire.ToStatus(fault.New(fault.NoSuchObject, "it went with the interface"))
 			})},
 		{name: "cannot rename a port", caught: "PORT-UPDATE-001", unary: refuses(func(r *pb.ApplyPortRequest) error {
-			if r.GetCommand().GetGeneration() > 1 {
+			id, name := r.GetCommand().GetId(), r.GetSpec().GetHostname()
+			if was := names.get(id); was != "" && was != name {
 				return wire.ToStatus(fault.New(fault.BackendRefused, "it has a name"))
 			}
+			names.set(id, name)
 			return nil
 		})},
 		{name: "falls over one bad peer", caught: "PEER-BAD-001",
-			unary: after(func(_ *pb.ApplyPeerRequest, err error) bool { return err != nil }, func(r *pb.GetPeerResponse) error {
+			unary: after(func(_ *pb.ApplyPeerRequest, err error) bool { return ofSpec(err) }, func(r *pb.GetPeerResponse) error {
 				r.Peer.Observed.Phase = pb.Phase_PHASE_FAILED
 				return nil
 			})},
@@ -145,7 +150,7 @@ func (s *restStream) RecvMsg(m any) error {
 	}
 	err := s.ClientStream.RecvMsg(m)
 	*s.shown++
-	if errors.Is(err, io.EOF) {
+	if err != nil {
 		*s.shown = 0
 	}
 	return err

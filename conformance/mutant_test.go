@@ -68,8 +68,9 @@ func TestMutantsAreCaught(t *testing.T) {
 		if c.Profile == Dataplane {
 			continue // they need packets: plugins/openwrt has liars for them
 		}
-		if got := names[generic(c.ID)]; !slices.Equal(got, c.Catches) {
-			t.Errorf("%s says that it catches %q; the mutants that name it are %q", c.ID, c.Catches, got)
+		got, said := names[generic(c.ID)], slices.Sorted(slices.Values(c.Catches))
+		if slices.Sort(got); !slices.Equal(got, said) {
+			t.Errorf("%s says that it catches %q; the mutants that name it are %q", c.ID, said, got)
 		}
 		if len(c.Catches) == 0 {
 			t.Errorf("no mutant shows that %s catches anything", c.ID)
@@ -80,7 +81,7 @@ func TestMutantsAreCaught(t *testing.T) {
 // generic returns the id by which a case is tried that is written once for all kinds.
 func generic(id string) string {
 	for _, k := range kinds()[1:] {
-		for _, c := range slices.Concat(kindCases(k), lostCases(k), staleCases(k)) {
+		for _, c := range slices.Concat(kindCases(k), meanwhileCases(k), lostCases(k), staleCases(k)) {
 			if c.ID == id {
 				return strings.Replace(id, k.prefix, kinds()[0].prefix, 1)
 			}
@@ -203,8 +204,8 @@ func dropping(drop func(*pb.WatchResponse) bool) grpc.StreamClientInterceptor {
 }
 
 func mutants() []mutant {
-	return slices.Concat(wireMutants(), providerMutants(), specMutants(), lostMutants(), staleMutants(), backendMutants(),
-		forwardMutants(), volumeMutants(), snapshotMutants(), guestMutants(), verifyMutants())
+	return slices.Concat(orderMutants(), fineMutants(), wireMutants(), providerMutants(), specMutants(), lostMutants(), staleMutants(), backendMutants(),
+		forwardMutants(), volumeMutants(), snapshotMutants(), guestMutants(), verifyMutants(), adversaryMutants())
 }
 
 // wireMutants are broken in what an engine does for others.
@@ -321,17 +322,35 @@ func configuresOnce() grpc.UnaryClientInterceptor {
 	}
 }
 
+// oneAtATime works for one id, and for nobody else meanwhile.
 func oneAtATime() grpc.UnaryClientInterceptor {
-	var busy sync.Mutex
-	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
-		if _, ok := req.(*pb.ApplyInstanceRequest); ok {
-			if !busy.TryLock() {
-				return wire.ToStatus(fault.New(fault.Busy, "one at a time"))
-			}
-			defer busy.Unlock()
+	var mu sync.Mutex
+	working := map[string]int{}
+	return around(func(c unaryCall) error {
+		if !c.is("/ApplyInstance") {
+			return c.send()
 		}
-		return invoke(ctx, method, req, reply, cc, o...)
-	}
+		id := c.command().GetId()
+		mu.Lock()
+		others := len(working)
+		if working[id] > 0 {
+			others--
+		}
+		if others > 0 {
+			mu.Unlock()
+			return wire.ToStatus(fault.New(fault.Busy, "one at a time"))
+		}
+		working[id]++
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if working[id]--; working[id] == 0 {
+				delete(working, id)
+			}
+		}()
+		return c.send()
+	})
 }
 
 // duplicating makes another object of every Apply that comes while the same runs.
@@ -359,14 +378,14 @@ func duplicating() grpc.UnaryClientInterceptor {
 	}
 }
 
+// forgetsDeleted forgets an id's fences with the object that it had.
 func forgetsDeleted() grpc.UnaryClientInterceptor {
-	deleted := map[string]bool{}
-	return commands(func(method string, c *pb.Command) {
-		if strings.HasSuffix(method, "/DeleteInstance") {
-			deleted[c.GetId()] = true
-		} else if deleted[c.GetId()] {
-			c.Fence = math.MaxUint64
+	var deleted notes[bool]
+	return lifts(func(c unaryCall, now *pb.Command, first uint64) bool {
+		if c.is("/DeleteInstance") && first > 0 {
+			deleted.set(now.GetId(), true)
 		}
+		return c.is("/ApplyInstance") && deleted.get(now.GetId())
 	})
 }
 
@@ -460,7 +479,7 @@ func providerMutants() []mutant {
 		{name: "keeps what it refused", caught: "IMAGE-PUT-002",
 			provider: func(p *memory.Provider) provider.Provider { return keepsRefused{broken{p}} }},
 		{name: "opens backing files", caught: "IMAGE-PUT-004",
-			provider: func(p *memory.Provider) provider.Provider { return credulous{broken{p}} }},
+			provider: func(p *memory.Provider) provider.Provider { return opensBacking{broken{p}} }},
 		{name: "deletes what is used", caught: "IMAGE-DELETE-001",
 			provider: func(p *memory.Provider) provider.Provider { return deletesUsed{broken{p}} }},
 		{name: "makes instances of nothing", caught: "IMAGE-MISSING-001",
@@ -508,19 +527,20 @@ type keepsAll struct{ broken }
 
 func (keepsAll) DeleteInstance(context.Context, string, provider.Progress) error { return nil }
 
+// stuckAfterConflict cannot delete what it refused to change, until it is started anew.
 func stuckAfterConflict() grpc.UnaryClientInterceptor {
-	conflicted := map[string]bool{}
-	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
-		r, ok := req.(interface{ GetCommand() *pb.Command })
-		if ok && strings.Contains(method, "/Delete") && conflicted[r.GetCommand().GetId()] {
+	var conflicted notes[any]
+	return around(func(c unaryCall) error {
+		now := c.command()
+		if now != nil && c.is("/DeleteInstance") && conflicted.get(now.GetId()) == c.process {
 			return wire.ToStatus(fault.New(fault.BadState, "I am confused"))
 		}
-		err := invoke(ctx, method, req, reply, cc, o...)
-		if fault.ReasonOf(wire.FromStatus(err)) == fault.SpecConflict {
-			conflicted[r.GetCommand().GetId()] = true
+		err := c.send()
+		if now != nil && fault.ReasonOf(wire.FromStatus(err)) == fault.SpecConflict {
+			conflicted.set(now.GetId(), c.process)
 		}
 		return err
-	}
+	})
 }
 
 // tagsLast does not see what is half made, as if its tag were not there yet.
@@ -597,6 +617,16 @@ type credulous struct{ broken }
 func (credulous) PutImage(_ context.Context, ref provider.ImageRef, _ int64, content io.Reader) (provider.Image, error) {
 	_, err := io.Copy(io.Discard, content)
 	return provider.Image{ImageRef: ref, OffsetBytes: ref.SizeBytes, Ready: true}, err
+}
+
+// opensBacking takes what names another file.
+type opensBacking struct{ broken }
+
+func (m opensBacking) PutImage(ctx context.Context, ref provider.ImageRef, offset int64, content io.Reader) (provider.Image, error) {
+	if ref.Format == provider.ImageQCOW2 {
+		return credulous(m).PutImage(ctx, ref, offset, content)
+	}
+	return m.Provider.PutImage(ctx, ref, offset, content)
 }
 
 type keepsRefused struct{ broken }

@@ -56,10 +56,11 @@ func (planless) Plan(context.Context, provider.AnySpec) (provider.Plan, error) {
 type hasty struct{ broken }
 
 func (m hasty) Plan(ctx context.Context, s provider.AnySpec) (provider.Plan, error) {
-	if _, err := m.ApplyInstance(ctx, *s.Instance, func(string, int) {}); err != nil {
-		return provider.Plan{}, err
+	p, err := m.Provider.Plan(ctx, s)
+	if i := s.Instance; i != nil && err == nil && i.Generation == 1 {
+		_, err = m.ApplyInstance(ctx, *i, func(string, int) {})
 	}
-	return m.Provider.Plan(ctx, s)
+	return p, err
 }
 
 type harmless struct{ broken }

@@ -28,14 +28,14 @@ func listCommand() *cobra.Command {
 				}
 				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.ID, c.Level, cmp.Or(c.Profile, conformance.Core), cmp.Or(c.Needs, "-"), c.Title)
 				if wide {
-					fmt.Fprintf(table, "\tcontract: %s\n\tcatches: %s\n", c.Sentence, strings.Join(c.Catches, "; "))
+					fmt.Fprintf(table, "\tcontract: %s\n\tcatches: %s\n", c.Sentence, strings.Join(c.Evidence(), "; "))
 				}
 			}
 			return table.Flush()
 		},
 	}
 	cmd.Flags().StringVar(&profile, "profile", "", "only the cases that this profile adds: core, extended or dataplane")
-	cmd.Flags().BoolVar(&wide, "wide", false, "with the contract's sentence, and the broken providers that the case is known to catch")
+	cmd.Flags().BoolVar(&wide, "wide", false, "with the contract's sentence, and the broken providers that the case is there for")
 	return cmd
 }
 
@@ -49,7 +49,7 @@ func explainCommand() *cobra.Command {
 			for _, c := range conformance.Cases() {
 				if c.ID == args[0] {
 					_, err := fmt.Fprintf(cmd.OutOrStdout(), explanation, c.ID, c.Title, c.Level, cmp.Or(c.Profile, conformance.Core),
-						cmp.Or(c.Needs, "nothing"), c.Sentence, c.Fix, strings.Join(c.Catches, "\n           "))
+						cmp.Or(c.Needs, "nothing"), c.Sentence, c.Fix, strings.Join(c.Evidence(), "\n           "))
 					return err
 				}
 			}

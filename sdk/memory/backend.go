@@ -18,17 +18,19 @@ import (
 
 // Backend is what survives a provider's process. It is safe for concurrent use.
 type Backend struct {
-	mu        sync.Mutex
-	now       func() time.Time
-	path      string
-	data      data
-	delay     time.Duration // of each step
-	down      bool
-	downFile  string // while it exists, the backend is down too; "" for none
-	faults    []*Fault
-	listeners map[int]func(provider.Kind, string)
-	consoles  map[*console]struct{} // that are open
-	next      int
+	mu       sync.Mutex
+	now      func() time.Time
+	path     string
+	data     data
+	delay    time.Duration // of each step
+	down     bool
+	downFile string // while it exists, the backend is down too; "" for none
+	// meddleFile says what somebody does behind the provider's back; "" for none.
+	meddleFile string
+	faults     []*Fault
+	listeners  map[int]func(provider.Kind, string)
+	consoles   map[*console]struct{} // that are open
+	next       int
 }
 
 // data is what is kept.

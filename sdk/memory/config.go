@@ -22,6 +22,7 @@ type config struct {
 	StateFile   string         `json:"state_file"`
 	StepDelayMS int64          `json:"step_delay_ms"`
 	DownFile    string         `json:"down_file"`
+	MeddleFile  string         `json:"meddle_file"`
 	Hosts       []hostConfig   `json:"hosts"`
 	Routers     []routerConfig `json:"routers"`
 }
@@ -78,7 +79,7 @@ func (c common) Configure(ctx context.Context, raw json.RawMessage) error {
 func (b *Backend) configure(c config) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.delay, b.downFile = time.Duration(c.StepDelayMS)*time.Millisecond, c.DownFile
+	b.delay, b.downFile, b.meddleFile = time.Duration(c.StepDelayMS)*time.Millisecond, c.DownFile, c.MeddleFile
 	if c.Hosts != nil {
 		b.data.Hosts = nil
 		for _, h := range c.Hosts {

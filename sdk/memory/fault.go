@@ -93,6 +93,9 @@ func (s steps) at(step string, percent int) error {
 	if s.progress != nil && step != "" {
 		s.progress(step, percent)
 	}
+	if err := s.b.meddled(); err != nil {
+		return err
+	}
 	faults, delay, down := s.b.take(s.verb, step)
 	if down {
 		return fault.New(fault.BackendDown, "the backend does not answer")

@@ -23,6 +23,7 @@ const (
 
 // instance is a pretended domain.
 type instance struct {
+	Name       string // that somebody gave it; "" for ours
 	Spec       provider.InstanceSpec
 	Made       bool // all steps were done
 	Power      provider.PowerState
@@ -36,7 +37,7 @@ type instance struct {
 
 func (i instance) observe() provider.Instance {
 	return provider.Instance{
-		Observed: observe(i.Spec.Tag, i.Made), Power: i.Power, HostID: i.Spec.HostID, LastRebootOperationID: i.LastReboot,
+		Observed: named(observe(i.Spec.Tag, i.Made), i.Name), Power: i.Power, HostID: i.Spec.HostID, LastRebootOperationID: i.LastReboot,
 		LastExecOperationID: i.LastExec,
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 // network is a pretended network. Its WireGuard key is made here and stays here.
 type network struct {
+	Name       string // that somebody gave it; "" for ours
 	Spec       provider.NetworkSpec
 	Made       bool
 	PrivateKey []byte
@@ -22,7 +23,7 @@ type network struct {
 }
 
 func (n network) observe() provider.Network {
-	out := provider.Network{Observed: observe(n.Spec.Tag, n.Made)}
+	out := provider.Network{Observed: named(observe(n.Spec.Tag, n.Made), n.Name)}
 	if n.Spec.WireGuard != nil {
 		out.WireGuardPublicKey = n.PublicKey
 	}
