@@ -234,17 +234,10 @@ func cancelRunning(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	applied := make(chan error, 1)
-	fence := s.nextFence()
-	s.remember(k, d.tag)
-	go func() {
-		_, err := d.apply(ctx, s.client, fence, d.tag)
-		applied <- err
-	}()
-	outcome, err := s.promptly(ctx, k.name, d.tag.ID)
-	if applyErr := <-applied; err == nil {
-		err = tolerated(applyErr)
+	if _, err := s.caught(ctx, k, d); err != nil {
+		return err
 	}
+	outcome, err := s.promptly(ctx, k.name, d.tag.ID)
 	switch {
 	case err != nil:
 		return err
@@ -285,14 +278,6 @@ func (s *Session) stopped(ctx context.Context, k kind, id string) error {
 		err = fmt.Errorf("the work was canceled, the %s was %q, and a moment later it is %q", k.name, before, after)
 	}
 	return err
-}
-
-// tolerated allows what an Apply may say that was canceled, or overtaken by the Cancel.
-func tolerated(err error) error {
-	if f := fault.Of(err); f != nil && f.Reason != fault.RequestCanceled && f.Reason != fault.Fenced {
-		return fmt.Errorf("the canceled Apply: %w", err)
-	}
-	return nil
 }
 
 func drain(ctx context.Context, s *Session) error {

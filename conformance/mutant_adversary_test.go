@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -99,16 +100,22 @@ func adversaryMutants() []mutant {
 		// in what they do
 		{name: "keeps a port's addresses", caught: "PORT-UPDATE-001", unary: keepsAddresses()},
 		{name: "keeps a forward's target", caught: "FORWARD-UPDATE-001", unary: keepsTarget()},
-		{name: "loses what comes while it works", caught: "INSTANCE-APPLY-008", unary: losesMeanwhile()},
+		{name: "loses what comes while it works", params: slow, caught: "INSTANCE-APPLY-008", unary: losesMeanwhile()},
 		{name: "misses what happens during a snapshot", caught: "WATCH-CHANGE-002", unary: snapshot.unary(), stream: snapshot.stream()},
 		{name: "has no heart while it works", caught: "WATCH-HEARTBEAT-002", unary: heart.unary(), stream: heart.stream()},
-		{name: "stops for a drain", caught: "PROVIDER-DRAIN-002", unary: cancelsAt("/Drain")},
-		{name: "stops for a configuration", caught: "PROVIDER-CONFIGURE-004", unary: cancelsAt("/Configure")},
-		{name: "counts nothing when it drains", caught: "PROVIDER-DRAIN-002",
+		{name: "stops for a drain", params: slow, caught: "PROVIDER-DRAIN-002", unary: cancelsAt("/Drain")},
+		{name: "stops for a configuration", params: slow, caught: "PROVIDER-CONFIGURE-004", unary: cancelsAt("/Configure")},
+		{name: "counts nothing when it drains", params: slow, caught: "PROVIDER-DRAIN-002",
 			unary: answer(func(r *pb.DrainResponse, err error) error { r.Running = 0; return err })},
 		{name: "looks at the ports of new forwards only", caught: "FORWARD-CONFLICT-001",
 			provider: func(p *memory.Provider) provider.Provider { return sharesLater{broken{p}} }},
 	}
+}
+
+// slow gives who looks for work that runs the time to find it.
+func slow(p *Params, _ string) {
+	p.Config = maps.Clone(p.Config)
+	p.Config["step_delay_ms"] = 100
 }
 
 func ownDigests() grpc.UnaryClientInterceptor {

@@ -82,7 +82,7 @@ func fineMutants() []mutant {
 				return err
 			})},
 		{name: "is configured twice at most", caught: "PROVIDER-CONFIGURE-003", unary: configuresTwice()},
-		{name: "says that it stopped, and goes on", caught: "PROVIDER-CANCEL-002",
+		{name: "says that it stopped, and goes on", params: slow, caught: "PROVIDER-CANCEL-002",
 			unary: func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
 				if r, ok := req.(*pb.CancelRequest); ok {
 					now, err := pb.NewInstanceServiceClient(cc).GetInstance(ctx, &pb.GetInstanceRequest{Id: r.GetId()})

@@ -107,11 +107,11 @@ func TestListAndExplain(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	out, err = run(t, "list", "--wide", "--profile", "core")
-	if err != nil || !strings.Contains(out, "catches: ignores fences") {
+	if err != nil || !strings.Contains(out, "catches: cancels for whoever is late (no other case does); ignores fences") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	out, err = run(t, "explain", "PEER-FENCE-002")
-	for _, want := range []string{"contract:  The highest fence MUST", "to mend:   Do not forget", "catches:   forgets the fences"} {
+	for _, want := range []string{"contract:  The highest fence MUST", "to mend:   Do not forget", "catches:   forgets the fences of what is deleted (no other case does)"} {
 		if err != nil || !strings.Contains(out, want) {
 			t.Errorf("%v; it must say %q\n%s", err, want, out)
 		}
