@@ -16,17 +16,29 @@ import (
 // matrixWorkers is how many cases run at once. They wait most of the time.
 const matrixWorkers = 32
 
+// sample is the mutant that is tried where nobody asks for others: all of them take minutes (make test-matrix).
+const sample = "^ignores fences$"
+
 // TestMatrix tries every mutant with every case. Each case must be the only one that catches its first mutant, or the
-// case that it names as stronger must catch all that it catches. With RHYZOME_TEST_MATRIX, a regular expression of the
-// mutants to try, it shows what catches them.
+// case that it names as stronger must catch all that it catches. RHYZOME_TEST_MATRIX is a regular expression of the
+// mutants to try; empty for all, and only then the cases are judged.
 func TestMatrix(t *testing.T) {
-	which, ok := os.LookupEnv("RHYZOME_TEST_MATRIX")
-	if !ok {
-		t.Skip("takes minutes: make test-matrix")
+	t.Parallel()
+	which, asked := os.LookupEnv("RHYZOME_TEST_MATRIX")
+	if !asked {
+		which = sample
 	}
 	caught := tryAll(t, regexp.MustCompile(which))
+	for _, m := range mutants() {
+		if by, tried := caught[m.name]; tried && !by[m.caught] {
+			t.Errorf("%s does not catch %q", m.caught, m.name)
+		}
+	}
 	for _, m := range slices.Sorted(maps.Keys(caught)) {
 		t.Logf("%s: %s", m, strings.Join(slices.Sorted(maps.Keys(caught[m])), " "))
+	}
+	if len(caught) == 0 {
+		t.Errorf("no mutant is called %q", which)
 	}
 	if which == "" {
 		judgeMatrix(t, caught)
