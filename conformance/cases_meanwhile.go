@@ -189,7 +189,7 @@ func wholeNumbers(ctx context.Context, s *Session) error {
 		return err
 	}
 	_, stale := s.apply(ctx, k, d, asGeneration(d.tag, largeGeneration-1))
-	wrong := errors.Join(reason("a generation that is lower by one", stale, fault.StaleGeneration), s.once(ctx, k, large))
+	wrong := reason("a generation that is lower by one", stale, fault.StaleGeneration)
 	next := asGeneration(d.tag, largeGeneration+1)
 	s.dirty = true // its fences are too high for what comes later
 	s.remember(k, next)

@@ -47,8 +47,8 @@ func watchCases() []Case {
 			Title:    "Heartbeats come as often as asked for",
 			Sentence: "Watch MUST send heartbeats in the interval that was asked for: after three missed ones the provider counts as unreachable.",
 			Fix:      "Send them from a timer of their own, not from the loop that polls the backend.",
-			Catches:  []string{"has no heart"},
-			Run:      watchHeartbeats,
+			Catches:  []string{"has no heart"}, CoveredBy: "WATCH-HEARTBEAT-002",
+			Run: watchHeartbeats,
 		},
 	}
 }

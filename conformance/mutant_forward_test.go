@@ -4,7 +4,7 @@ package conformance
 
 import (
 	"context"
-	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/rhyzome/rhyzome/sdk/fault"
@@ -36,24 +36,25 @@ func (m sharesPorts) ApplyForward(ctx context.Context, s provider.ForwardSpec, p
 // opensAll does not look where a forward leads.
 type opensAll struct {
 	broken
-	mu     sync.Mutex
-	inside map[string]netip.Addr // an address of each network
+	mu      sync.Mutex
+	subnets map[string][]provider.Subnet // of each network
 }
 
 func (m *opensAll) ApplyNetwork(ctx context.Context, s provider.NetworkSpec, progress provider.Progress) (provider.Network, error) {
 	m.mu.Lock()
-	if m.inside == nil {
-		m.inside = map[string]netip.Addr{}
+	if m.subnets == nil {
+		m.subnets = map[string][]provider.Subnet{}
 	}
-	m.inside[s.ID] = s.Subnets[0].Gateway
+	m.subnets[s.ID] = s.Subnets
 	m.mu.Unlock()
 	return m.Provider.ApplyNetwork(ctx, s, progress)
 }
 
 func (m *opensAll) ApplyForward(ctx context.Context, s provider.ForwardSpec, progress provider.Progress) (provider.Forward, error) {
 	m.mu.Lock()
-	if inside, ok := m.inside[s.NetworkID]; ok {
-		s.TargetAddress = inside
+	within := m.subnets[s.NetworkID]
+	if len(within) > 0 && !slices.ContainsFunc(within, func(n provider.Subnet) bool { return n.CIDR.Contains(s.TargetAddress) }) {
+		s.TargetAddress = within[0].Gateway
 	}
 	m.mu.Unlock()
 	return m.Provider.ApplyForward(ctx, s, progress)

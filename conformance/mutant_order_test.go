@@ -289,3 +289,51 @@ func ownWords() grpc.UnaryClientInterceptor {
 		return err
 	})
 }
+
+// ignoresDrain counts something to wait for, if it has ever worked, and goes on.
+func ignoresDrain() grpc.UnaryClientInterceptor {
+	var worked notes[any]
+	return around(func(c unaryCall) error {
+		switch {
+		case c.is("/ApplyInstance"):
+			worked.set("", c.process)
+		case c.is("/Drain"):
+			if worked.get("") == c.process {
+				c.reply.(*pb.DrainResponse).Running = 1
+			}
+			return nil
+		}
+		return c.send()
+	})
+}
+
+// oneAtATime works for one id, and for nobody else meanwhile.
+func oneAtATime() grpc.UnaryClientInterceptor {
+	var mu sync.Mutex
+	working := map[string]int{}
+	return around(func(c unaryCall) error {
+		if !c.is("/ApplyInstance") {
+			return c.send()
+		}
+		id := c.command().GetId()
+		mu.Lock()
+		others := len(working)
+		if working[id] > 0 {
+			others--
+		}
+		if others > 0 {
+			mu.Unlock()
+			return wire.ToStatus(fault.New(fault.Busy, "one at a time"))
+		}
+		working[id]++
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if working[id]--; working[id] == 0 {
+				delete(working, id)
+			}
+		}()
+		return c.send()
+	})
+}

@@ -96,7 +96,7 @@ func believes[Req any]() grpc.UnaryClientInterceptor {
 // ofSpec reports whether a refusal is of the spec, and not of the command that it came with.
 func ofSpec(err error) bool {
 	f := fault.Of(wire.FromStatus(err))
-	return f != nil && f.Reason == fault.InvalidField && !slices.ContainsFunc(f.Fields, func(v fault.FieldViolation) bool { return v.Field == "/generation" })
+	return f != nil && f.Reason == fault.InvalidField && !slices.ContainsFunc(f.Fields, func(v fault.FieldViolation) bool { return v.Field == "/id" })
 }
 
 // attachesLater makes a volume without the instance that is not there.

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/rhyzome/rhyzome/proto/rhyzome/provider/v1"
 	"github.com/rhyzome/rhyzome/sdk/fault"
@@ -237,13 +238,7 @@ func wireMutants() []mutant {
 			unary: answer(func(r *pb.CancelResponse, err error) error {
 				return status.Error(codes.Internal, "cannot cancel")
 			})},
-		{name: "ignores drain", caught: "PROVIDER-DRAIN-001",
-			unary: func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
-				if strings.HasSuffix(method, "/Drain") {
-					return nil
-				}
-				return invoke(ctx, method, req, reply, cc, o...)
-			}},
+		{name: "ignores drain", caught: "PROVIDER-DRAIN-001", unary: ignoresDrain()},
 		{name: "works on one thing at a time", caught: "PROVIDER-PARALLEL-001", unary: oneAtATime()},
 		{name: "sends the snapshot's end first", caught: "WATCH-SNAPSHOT-001", stream: snapshotEndFirst()},
 		{name: "shows no removal", caught: "WATCH-CHANGE-001",
@@ -322,60 +317,31 @@ func configuresOnce() grpc.UnaryClientInterceptor {
 	}
 }
 
-// oneAtATime works for one id, and for nobody else meanwhile.
-func oneAtATime() grpc.UnaryClientInterceptor {
-	var mu sync.Mutex
-	working := map[string]int{}
+// duplicating makes another object of every Apply that comes while the same runs.
+func duplicating() grpc.UnaryClientInterceptor {
+	var running notes[map[int64]int] // calls, by generation
+	count := func(c *pb.Command, by int) (n int) {
+		running.change(c.GetId(), func(of map[int64]int) map[int64]int {
+			if of == nil {
+				of = map[int64]int{}
+			}
+			of[c.GetGeneration()] += by
+			n = of[c.GetGeneration()]
+			return of
+		})
+		return n
+	}
 	return around(func(c unaryCall) error {
 		if !c.is("/ApplyInstance") {
 			return c.send()
 		}
-		id := c.command().GetId()
-		mu.Lock()
-		others := len(working)
-		if working[id] > 0 {
-			others--
+		now := proto.Clone(c.command()).(*pb.Command)
+		if n := count(now, 1); n > 1 {
+			c.command().Id = now.GetId()[:len(now.GetId())-2] + "e" + string(rune('0'+n%10))
 		}
-		if others > 0 {
-			mu.Unlock()
-			return wire.ToStatus(fault.New(fault.Busy, "one at a time"))
-		}
-		working[id]++
-		mu.Unlock()
-		defer func() {
-			mu.Lock()
-			defer mu.Unlock()
-			if working[id]--; working[id] == 0 {
-				delete(working, id)
-			}
-		}()
+		defer count(now, -1)
 		return c.send()
 	})
-}
-
-// duplicating makes another object of every Apply that comes while the same runs.
-func duplicating() grpc.UnaryClientInterceptor {
-	var mu sync.Mutex
-	running := map[string]int{}
-	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
-		apply, ok := req.(*pb.ApplyInstanceRequest)
-		if !ok {
-			return invoke(ctx, method, req, reply, cc, o...)
-		}
-		id := apply.GetCommand().GetId()
-		mu.Lock()
-		running[id]++
-		if running[id] > 1 {
-			apply.Command.Id = id[:len(id)-2] + "e" + string(rune('0'+running[id]%10))
-		}
-		mu.Unlock()
-		defer func() {
-			mu.Lock()
-			defer mu.Unlock()
-			running[id]--
-		}()
-		return invoke(ctx, method, req, reply, cc, o...)
-	}
 }
 
 // forgetsDeleted forgets an id's fences with the object that it had.
