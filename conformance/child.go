@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -32,6 +33,7 @@ type Child struct {
 	Debug func(pid int)
 
 	cmd     *exec.Cmd
+	words   tail
 	client  *plugin.Client
 	cc      *grpc.ClientConn
 	sockets string
@@ -63,7 +65,7 @@ func (c *Child) Connect(ctx context.Context) (grpc.ClientConnInterface, error) {
 		HandshakeConfig: handshake.Config(), VersionedPlugins: handshake.Plugins(nil),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Cmd:              c.cmd, AutoMTLS: c.AutoMTLS, StartTimeout: startTimeout,
-		Logger: hclog.NewNullLogger(), Stderr: c.Stderr, GRPCDialOptions: options,
+		Logger: hclog.NewNullLogger(), Stderr: c.listen(), GRPCDialOptions: options,
 	})
 	protocol, err := c.client.Client()
 	if err == nil {
@@ -71,7 +73,7 @@ func (c *Child) Connect(ctx context.Context) (grpc.ClientConnInterface, error) {
 	}
 	if err != nil {
 		c.client.Kill()
-		return nil, fmt.Errorf("%s does not serve: %w", c.Path, err)
+		return nil, c.silent(err)
 	}
 	served, ok := protocol.(*plugin.GRPCClient)
 	if !ok {
@@ -83,6 +85,24 @@ func (c *Child) Connect(ctx context.Context) (grpc.ClientConnInterface, error) {
 	}
 	c.cc = served.Conn
 	return c.cc, nil
+}
+
+// listen is where the program's words go: the last ones may say why it does not serve.
+func (c *Child) listen() io.Writer {
+	c.words = tail{}
+	if c.Stderr == nil {
+		return &c.words
+	}
+	return io.MultiWriter(&c.words, c.Stderr)
+}
+
+// silent says why a program does not serve: in its own words, if it had any. go-plugin can only guess.
+func (c *Child) silent(err error) error {
+	if words := c.words.String(); words != "" {
+		return fmt.Errorf("%s does not serve; its last words:\n%s", c.Path, words)
+	}
+	guess, _, _ := strings.Cut(err.Error(), "\n")
+	return fmt.Errorf("%s does not serve: %s", c.Path, guess)
 }
 
 // Restart implements Target, with SIGKILL.

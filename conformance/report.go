@@ -94,11 +94,14 @@ func (r Report) notAdvertised() string {
 
 // Summary is the report in one line.
 func (r Report) Summary() string {
-	verdict := "conformant"
-	if !r.Conformant() {
-		verdict = "NOT conformant"
+	verdict := "is conformant with"
+	switch {
+	case r.Partial:
+		verdict = "was tried with a part of, and is not judged by,"
+	case !r.Conformant():
+		verdict = "is NOT conformant with"
 	}
-	text := fmt.Sprintf("%s %s is %s with the profile %s: %d passed, %d failed, %d not advertised",
+	text := fmt.Sprintf("%s %s %s the profile %s: %d passed, %d failed, %d not advertised",
 		r.Plugin, r.Version, verdict, r.Profile, r.Count(Pass), r.Count(Fail), r.Count(NotAdvertised))
 	for _, o := range []Outcome{Limit, KnownFailing} {
 		if n := r.Count(o); n > 0 {

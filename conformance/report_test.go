@@ -32,6 +32,11 @@ func TestConformant(t *testing.T) {
 	if !r.Conformant() {
 		t.Error("only a SHOULD failed")
 	}
+	r.Partial = true
+	if r.Conformant() || !strings.Contains(r.Summary(), "is not judged by, the profile core") {
+		t.Errorf("only a part was tried: %s", r.Summary())
+	}
+	r.Partial = false
 	r.Results = r.Results[1:]
 	if r.Conformant() {
 		t.Error("nothing passed")

@@ -40,7 +40,7 @@ func (r Runner) Run(ctx context.Context) (Report, error) {
 	r = r.withDefaults()
 	s := newSession(r)
 	report := Report{
-		Suite: r.Suite, Contract: contractName, Profile: r.Profile, Way: r.Target.Way(), StartedAt: r.Now().UTC().Truncate(time.Millisecond),
+		Suite: r.Suite, Contract: contractName, Profile: r.Profile, Partial: r.Focus != nil || r.Skip != nil, Way: r.Target.Way(), StartedAt: r.Now().UTC().Truncate(time.Millisecond),
 	}
 	if err := s.begin(ctx); err != nil {
 		return report, fmt.Errorf("the provider cannot be judged: %w", err)

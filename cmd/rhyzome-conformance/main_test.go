@@ -33,7 +33,7 @@ func TestVerdicts(t *testing.T) {
 	junit := filepath.Join(dir, "junit.xml")
 	const params = "../../plugins/examples/memory/conformance.yaml"
 	out, err := run(t, "run", "--plugin", program, "--params", params, "--run", "INSTANCE-LIST-001", "--junit", junit)
-	if err != nil || !strings.Contains(out, "memory 0.1.0 is conformant with the profile core: 1 passed") {
+	if err != nil || !strings.Contains(out, "memory 0.1.0 was tried with a part of, and is not judged by, the profile core: 1 passed") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if err := exec.CommandContext(t.Context(), "openssl", "genpkey", "-algorithm", "ed25519", "-out", filepath.Join(dir, "key")).Run(); err != nil {
@@ -49,7 +49,8 @@ func TestVerdicts(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	out, err = run(t, "verify", signed, "--key", filepath.Join(dir, "key.pub"), "--plugin", program)
-	if err != nil || !strings.Contains(out, "memory 0.1.0 is conformant") || !strings.Contains(out, "by attach") || !strings.Contains(out, "signed with the key") {
+	var verdict exitCode
+	if !errors.As(err, &verdict) || verdict != exitNotConformant || !strings.Contains(out, "is not judged by") || !strings.Contains(out, "by attach") || !strings.Contains(out, "signed with the key") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if out, err := run(t, "verify", signed, "--plugin", "/bin/true"); err == nil {

@@ -20,7 +20,7 @@ func verifyCommand() *cobra.Command {
 		Use:   "verify REPORT",
 		Short: "Check a report: its signature, its verdict, and whether it is of a program",
 		Long: `Verify reads a report that run --report wrote. It exits with 0 if the report is whole and says conformant, 1 if it
-says something else, and 2 if it cannot be believed.
+says something else or only some cases were run, and 2 if it cannot be believed.
 
 Without --key a signature only proves that the report was not changed by accident: it names its own key.`,
 		Example: `  rhyzome-conformance verify report.yaml --key vendor.pub --plugin ./rhyzome-mine`,

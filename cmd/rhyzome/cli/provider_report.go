@@ -52,12 +52,16 @@ func readReport(file string) (r client.ConformanceReport, err error) {
 	}
 	var whole struct {
 		Suite, Profile, Plugin, Version string
+		Partial                         bool
 		Way                             struct{ Digest string }
 		StartedAt                       time.Time `yaml:"started_at"`
 		Results                         []struct{ Outcome string }
 	}
 	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&whole); err != nil || len(whole.Results) == 0 {
 		return r, usage("--file: %s is no report of rhyzome-conformance run --report", file)
+	}
+	if whole.Partial {
+		return r, usage("--file: %s is of a run of some cases only, which proves nothing: run rhyzome-conformance without --run and --skip", file)
 	}
 	r = client.ConformanceReport{
 		Suite: whole.Suite, Profile: whole.Profile, Plugin: whole.Plugin, Version: whole.Version, SHA256: whole.Way.Digest, At: whole.StartedAt,
