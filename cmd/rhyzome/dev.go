@@ -88,7 +88,7 @@ func (d devCore) run(ctx context.Context, c serverConfig, authority *pki.Authori
 	quiet := slog.New(slog.DiscardHandler)
 	e := engine.New(d.provider(), engine.Options{Logger: quiet})
 	if _, err := fmt.Fprintf(d.out, devWelcome, c.RESTListen, filepath.Join(c.StateDir, auth.OperatorTokenFile),
-		filepath.Join(c.StateDir, "pki", "ca.crt"), devProject, d.service, devProvider); err != nil {
+		filepath.Join(c.StateDir, "pki", "ca.crt"), devProject, d.service, devProvider, devFabric); err != nil {
 		return err
 	}
 	dialer := attach.Dialer{
@@ -162,5 +162,6 @@ In another terminal:
   rhyzome provider list          # pretended services (%s): the provider %s
   rhyzome provider token create --name mine
 
-The last command prints one line, to run with your program in the place of PLUGIN. Then attach it.
+The last command prints one line, to run with your program in the place of PLUGIN; add --replace if it joined an earlier
+core of this kind. Then attach it. The fabric is called "%s": hosts and routers must list it to be on a network together.
 `

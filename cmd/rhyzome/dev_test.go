@@ -92,3 +92,18 @@ func free(t *testing.T) string {
 	defer l.Close()
 	return l.Addr().String()
 }
+
+// TestFlagsOfDev refuses what would start another core than the one that was meant.
+func TestFlagsOfDev(t *testing.T) {
+	for want, args := range map[string][]string{
+		"give --dev, too":       {"--dev-with", "network"},
+		"leave --state-dir out": {"--dev", "--state-dir", t.TempDir()},
+	} {
+		cmd := newServerCommand()
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		cmd.SetArgs(args)
+		if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}

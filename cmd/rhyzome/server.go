@@ -65,6 +65,9 @@ provider, and leaves nothing behind. Of a provider that was started with --debug
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			if err := onlyWithDev(cmd, dev); err != nil {
+				return err
+			}
 			if !dev {
 				return serve(ctx, config, nil)
 			}
@@ -80,9 +83,20 @@ provider, and leaves nothing behind. Of a provider that was started with --debug
 		},
 	}
 	addServerFlags(cmd)
-	cmd.Flags().BoolVar(&dev, "dev", false, "a core to develop against, that is gone when it ends; listens on the loopback")
+	cmd.Flags().BoolVar(&dev, "dev", false, "a core to develop against, that is gone when it ends; listens on the loopback if not told otherwise")
 	cmd.Flags().StringVar(&devWith, "dev-with", "both", "with --dev: which `SERVICE` to pretend: compute, network or both")
 	return cmd
+}
+
+// onlyWithDev refuses flags that a core for development has alone, and the one that it cannot have.
+func onlyWithDev(cmd *cobra.Command, dev bool) error {
+	switch {
+	case !dev && cmd.Flags().Changed("dev-with"):
+		return errors.New("--dev-with is of a core for development: give --dev, too")
+	case dev && cmd.Flags().Changed("state-dir"):
+		return errors.New("--dev keeps its state in a directory of its own, which goes when it ends: leave --state-dir out")
+	}
+	return nil
 }
 
 // serve wires the core, top to bottom, and runs it until ctx ends; with dev, what it pretends too.

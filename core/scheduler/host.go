@@ -81,7 +81,7 @@ func refuseHost(h Host, need InstanceNeed) string {
 	}
 	for _, f := range need.Fabrics {
 		if !slices.Contains(h.Fabrics, f) {
-			return "does not reach fabric " + f
+			return fmt.Sprintf("does not list the fabric %q, which a network of the instance is on", f)
 		}
 	}
 	for _, unit := range slices.Sorted(maps.Keys(need.Units)) {

@@ -65,7 +65,7 @@ func TestPickHost(t *testing.T) {
 			[]scheduler.Host{host("a", gone, cordoned), host("b", gone, used(4)), host("c", draining), host("d", gone, siblings(1))}, "c"},
 		"none in reach, none would do": {
 			[]scheduler.Host{host("a", gone, cordoned), host("b", gone, used(4))}, "a is cordoned; b has 0 of 4 vcpus free"},
-		"elsewhere":                       {[]scheduler.Host{host("a", elsewhere)}, "a does not reach fabric lab"},
+		"elsewhere":                       {[]scheduler.Host{host("a", elsewhere)}, `a does not list the fabric "lab", which a network of the instance is on`},
 		"plain":                           {[]scheduler.Host{host("a", plain)}, "a"},
 		"rather another than a plain one": {[]scheduler.Host{host("a", plain), host("b", siblings(9))}, "b"},
 		"full":                            {[]scheduler.Host{host("a", used(3))}, "a has 1 of 4 vcpus free, 2 needed"},
