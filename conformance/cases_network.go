@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/rhyzome/rhyzome/sdk/fault"
 	"github.com/rhyzome/rhyzome/sdk/provider"
 	"github.com/rhyzome/rhyzome/sdk/wire"
 )
@@ -40,7 +41,32 @@ func networkCases() []Case {
 			Catches:  []string{"restarts the tunnel when a peer goes", "restarts the tunnel for each peer"},
 			Run:      peersUndisturbed,
 		},
+		{
+			ID: "PORT-ADDRESS-001", Level: Must, Needs: wire.ServiceNetwork,
+			Title:    "A port's addresses are all of its network",
+			Sentence: "A port's address outside the network's subnets MUST be refused with INVALID_ARGUMENT, INVALID_FIELD.",
+			Fix:      "Compare each of the addresses, v4 and v6, with the subnets of the network that the router holds.",
+			Catches:  []string{"looks at a port's first address only"},
+			Run:      portAddresses,
+		},
 	}
+}
+
+func portAddresses(ctx context.Context, s *Session) error {
+	n, err := s.makeNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	other := s.networkSpec()
+	for i := range n.Subnets {
+		spec := s.portSpec(n)
+		spec.Addresses[i] = other.Subnets[i].Gateway.Next()
+		what := fmt.Sprintf("a port with the address %s, of no subnet of its network", spec.Addresses[i])
+		if err := s.refused(ctx, what, portKind(), applyPort(spec), fault.InvalidField); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func routersStay(ctx context.Context, s *Session) error {

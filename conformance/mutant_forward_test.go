@@ -21,6 +21,24 @@ func forwardMutants() []mutant {
 	}
 }
 
+// portMutants are broken at ports.
+func portMutants() []mutant {
+	return []mutant{{name: "looks at a port's first address only", caught: "PORT-ADDRESS-001",
+		provider: func(p *memory.Provider) provider.Provider { return &seatsAnywhere{broken{p}} }}}
+}
+
+// seatsAnywhere makes a port whose first address is right, and leaves out what is not.
+type seatsAnywhere struct{ broken }
+
+func (m seatsAnywhere) ApplyPort(ctx context.Context, s provider.PortSpec, progress provider.Progress) (provider.Port, error) {
+	p, err := m.Provider.ApplyPort(ctx, s, progress)
+	if f := fault.Of(err); f != nil && len(f.Fields) == 1 && f.Fields[0].Field == "/addresses/1" {
+		s.Addresses = s.Addresses[:1]
+		return m.Provider.ApplyPort(ctx, s, progress)
+	}
+	return p, err
+}
+
 // sharesPorts does not look who has a port.
 type sharesPorts struct{ broken }
 

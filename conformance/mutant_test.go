@@ -206,7 +206,7 @@ func dropping(drop func(*pb.WatchResponse) bool) grpc.StreamClientInterceptor {
 
 func mutants() []mutant {
 	return slices.Concat(orderMutants(), fineMutants(), wireMutants(), providerMutants(), specMutants(), lostMutants(), staleMutants(), backendMutants(),
-		forwardMutants(), volumeMutants(), snapshotMutants(), guestMutants(), verifyMutants(), adversaryMutants())
+		forwardMutants(), portMutants(), volumeMutants(), snapshotMutants(), guestMutants(), verifyMutants(), adversaryMutants())
 }
 
 // wireMutants are broken in what an engine does for others.

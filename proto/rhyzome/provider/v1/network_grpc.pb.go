@@ -332,7 +332,8 @@ const (
 // MUST answer its ports' names with their addresses, and MUST NOT answer another network's. When nothing is left of a
 // port, its lease and its name MUST be gone from the network, too.
 type PortServiceClient interface {
-	// ApplyPort makes the lease and the name as the spec says. It is refused as ApplyInstance is, and:
+	// ApplyPort makes the lease and the name as the spec says. It is refused as ApplyInstance is, and more. A port's address
+	// outside the network's subnets MUST be refused with INVALID_ARGUMENT, INVALID_FIELD.
 	//
 	//	Condition                 Code                 Reason          The core then
 	//	there is no such network  NOT_FOUND            NO_SUCH_OBJECT  fails the operation
@@ -413,7 +414,8 @@ type PortService_ListPortsClient = grpc.ServerStreamingClient[ListPortsResponse]
 // MUST answer its ports' names with their addresses, and MUST NOT answer another network's. When nothing is left of a
 // port, its lease and its name MUST be gone from the network, too.
 type PortServiceServer interface {
-	// ApplyPort makes the lease and the name as the spec says. It is refused as ApplyInstance is, and:
+	// ApplyPort makes the lease and the name as the spec says. It is refused as ApplyInstance is, and more. A port's address
+	// outside the network's subnets MUST be refused with INVALID_ARGUMENT, INVALID_FIELD.
 	//
 	//	Condition                 Code                 Reason          The core then
 	//	there is no such network  NOT_FOUND            NO_SUCH_OBJECT  fails the operation
