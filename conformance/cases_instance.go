@@ -29,7 +29,7 @@ func instanceCases() []Case {
 			Title:    "Power is in the spec",
 			Sentence: "Power is in the spec: Apply MUST make a running instance of POWER_RUNNING and a stopped one of POWER_STOPPED.",
 			Fix:      "Start or stop as part of Apply, and report what the backend says, and on which host.",
-			Catches:  []string{"does not know where instances run", "is always running"},
+			Catches:  []string{"does not know where stopped instances are", "is always running"},
 			Run:      powerInSpec,
 		},
 		{

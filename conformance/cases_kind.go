@@ -438,7 +438,8 @@ func (s *Session) caught(ctx context.Context, k kind, d draft) (o provider.Obser
 		if errors.Is(err, &fault.Error{Reason: fault.NoSuchObject}) {
 			return false, nil
 		}
-		return o.Phase != provider.PhaseProgressing || o.Percent > 0, err
+		begun := err != nil || o.Generation == d.tag.Generation
+		return begun && (o.Phase != provider.PhaseProgressing || o.Percent > 0), err
 	})
 	return o, err
 }

@@ -102,9 +102,14 @@ func (s *Session) underWay(ctx context.Context, k kind, d draft) (draft, provide
 		o, err = s.caught(ctx, k, d)
 	}
 	if err == nil && o.Phase == provider.PhaseReady {
-		s.limit("the work was over before it could be interrupted: give the backend a setting that slows it down")
+		s.tooQuick()
 	}
 	return d, o, err
+}
+
+// tooQuick says the limit of a case that is about work that goes on.
+func (s *Session) tooQuick() {
+	s.limit("the work was over before it could be interrupted: give the backend a setting that slows it down")
 }
 
 func newerMeanwhile(ctx context.Context, s *Session, k kind, d draft) error {

@@ -145,6 +145,8 @@ func capabilityTruth(ctx context.Context, s *Session) error {
 	truth(wire.CapabilityImages, err)
 	_, _, err = s.client.GetInstanceSize(ctx, unknown)
 	truth(wire.CapabilityResize, err)
+	_, err = s.client.CheckInstanceMigration(ctx, unknown, s.host.ID)
+	truth(wire.CapabilityMigrate, err)
 	_, err = s.client.GetInstanceMetrics(ctx, unknown)
 	truth(wire.CapabilityMetrics, err)
 	_, err = s.client.OpenConsole(ctx, unknown)

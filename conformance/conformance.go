@@ -151,7 +151,7 @@ func Cases() []Case {
 	for _, k := range kinds() {
 		all = slices.Concat(all, kindCases(k), meanwhileCases(k))
 	}
-	all = slices.Concat(all, instanceCases(), imageCases(), volumeCases(), snapshotCases(), resizeCases(), metricsCases(),
+	all = slices.Concat(all, instanceCases(), imageCases(), volumeCases(), snapshotCases(), resizeCases(), migrateCases(), metricsCases(),
 		consoleCases(), execCases(), networkCases(), forwardCases(), verifyCases(),
 		specCases(), toleranceCases(), trustCases(), changeCases(), staleOrderCases(), underWayCases())
 	for _, k := range kinds() {

@@ -22,7 +22,7 @@ var (
 	quick  = engine.Options{Logger: slog.New(slog.DiscardHandler), AnswerWithin: 5 * time.Millisecond, PollInterval: 50 * time.Millisecond}
 	params = Params{
 		// Steps take long enough to be killed in the middle.
-		Config:    map[string]any{"step_delay_ms": 10},
+		Config:    map[string]any{"step_delay_ms": 10, "hosts": hostsOfAllKinds()},
 		Timeout:   30 * time.Second,
 		Heartbeat: 400 * time.Millisecond,
 	}
@@ -43,7 +43,7 @@ func TestHalvesAreConformant(t *testing.T) {
 		not string
 	}{
 		"compute": {func(b *memory.Backend) provider.Provider { return memory.NewCompute(b) }, "^(NETWORK|PORT|PEER|FORWARD)-"},
-		"network": {func(b *memory.Backend) provider.Provider { return memory.NewNetwork(b) }, "^(INSTANCE|POWER|IMAGE|VOLUME|SNAPSHOT|RESIZE|METRICS|CONSOLE|EXEC)-"},
+		"network": {func(b *memory.Backend) provider.Provider { return memory.NewNetwork(b) }, "^(INSTANCE|POWER|IMAGE|VOLUME|SNAPSHOT|RESIZE|MIGRATE|METRICS|CONSOLE|EXEC)-"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,7 @@ func withBackend(p *Params, dir string) {
 	down := filepath.Join(dir, "down")
 	meddle := filepath.Join(dir, "meddle")
 	whole := " >" + meddle + ".new && mv " + meddle + ".new " + meddle // not in pieces
-	p.Config = map[string]any{"step_delay_ms": 10, "down_file": down, "meddle_file": meddle}
+	p.Config = map[string]any{"step_delay_ms": 10, "down_file": down, "meddle_file": meddle, "hosts": hostsOfAllKinds()}
 	p.Hooks = Hooks{
 		BreakBackend: "touch " + down, RestoreBackend: "rm " + down,
 		Rename: "echo rename $RHYZOME_KIND $RHYZOME_ID renamed" + whole,

@@ -38,9 +38,9 @@ func fineMutants() []mutant {
 				starts++
 				return processNames{broken{p}, strings.Repeat("'", starts)}
 			}},
-		{name: "does not know where instances run", caught: "INSTANCE-POWER-001",
+		{name: "does not know where stopped instances are", caught: "INSTANCE-POWER-001",
 			unary: answer(func(r *pb.GetInstanceResponse, err error) error {
-				if r.GetInstance() != nil {
+				if r.GetInstance().GetPower() == pb.Power_POWER_STOPPED {
 					r.Instance.HostId = ""
 				}
 				return err

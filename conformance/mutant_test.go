@@ -206,7 +206,7 @@ func dropping(drop func(*pb.WatchResponse) bool) grpc.StreamClientInterceptor {
 
 func mutants() []mutant {
 	return slices.Concat(orderMutants(), fineMutants(), wireMutants(), providerMutants(), specMutants(), lostMutants(), staleMutants(), backendMutants(),
-		forwardMutants(), portMutants(), volumeMutants(), snapshotMutants(), guestMutants(), verifyMutants(), adversaryMutants())
+		forwardMutants(), portMutants(), volumeMutants(), snapshotMutants(), guestMutants(), migrateMutants(), verifyMutants(), adversaryMutants())
 }
 
 // wireMutants are broken in what an engine does for others.
@@ -512,9 +512,13 @@ func stuckAfterConflict() grpc.UnaryClientInterceptor {
 // tagsLast does not see what is half made, as if its tag were not there yet.
 type tagsLast struct{ broken }
 
+func (tagsLast) untagged(i provider.Instance) bool {
+	return i.Phase == provider.PhaseFailed && i.Generation == 1
+}
+
 func (l tagsLast) GetInstance(ctx context.Context, id string) (provider.Instance, error) {
 	i, err := l.Provider.GetInstance(ctx, id)
-	if err == nil && i.Phase == provider.PhaseFailed {
+	if err == nil && l.untagged(i) {
 		err = fault.New(fault.NoSuchObject, "not there")
 	}
 	return i, err
@@ -524,7 +528,7 @@ func (l tagsLast) ListInstances(ctx context.Context) ([]provider.Instance, error
 	all, err := l.Provider.ListInstances(ctx)
 	var tagged []provider.Instance
 	for _, i := range all {
-		if i.Phase != provider.PhaseFailed {
+		if !l.untagged(i) {
 			tagged = append(tagged, i)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 
 // order of the files on the page; others follow by name.
 var order = []string{
-	"provider.proto", "resource.proto", "instance.proto", "image.proto", "volume.proto", "snapshot.proto", "resize.proto", "metrics.proto", "console.proto", "exec.proto", "network.proto", "peer.proto",
+	"provider.proto", "resource.proto", "instance.proto", "image.proto", "volume.proto", "snapshot.proto", "resize.proto", "migrate.proto", "metrics.proto", "console.proto", "exec.proto", "network.proto", "peer.proto",
 	"forward.proto", "verify.proto", "core.proto",
 }
 

@@ -397,9 +397,9 @@ func TestWhatIsOffered(t *testing.T) {
 		want []string
 		not  []string
 	}{
-		{memory.New(b), []string{"compute", "network", "power", "images", "volumes", "snapshots", "resize", "metrics", "console", "exec", "peers", "forwards", "verify", "plan"}, nil},
-		{memory.NewCompute(b), []string{"compute", "power", "images", "volumes", "snapshots", "resize", "metrics", "console", "exec", "verify", "plan"}, []string{"network", "peers", "forwards"}},
-		{memory.NewNetwork(b), []string{"network", "peers", "forwards", "verify", "plan"}, []string{"compute", "power", "images", "volumes", "snapshots", "resize", "metrics", "console", "exec"}},
+		{memory.New(b), []string{"compute", "network", "power", "images", "volumes", "snapshots", "resize", "migrate", "metrics", "console", "exec", "peers", "forwards", "verify", "plan"}, nil},
+		{memory.NewCompute(b), []string{"compute", "power", "images", "volumes", "snapshots", "resize", "migrate", "metrics", "console", "exec", "verify", "plan"}, []string{"network", "peers", "forwards"}},
+		{memory.NewNetwork(b), []string{"network", "peers", "forwards", "verify", "plan"}, []string{"compute", "power", "images", "volumes", "snapshots", "resize", "migrate", "metrics", "console", "exec"}},
 		{half{memory.New(b), memory.New(b)}, nil, []string{"network", "compute"}},
 	} {
 		e, client, _ := serve(t, c.p, quick)

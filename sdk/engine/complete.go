@@ -32,6 +32,7 @@ var parts = []part{
 	{reflect.TypeFor[provider.Volumes](), []reflect.Type{instances}},
 	{reflect.TypeFor[provider.Snapshots](), []reflect.Type{instances}},
 	{reflect.TypeFor[provider.Resize](), []reflect.Type{instances}},
+	{reflect.TypeFor[provider.Migrate](), []reflect.Type{instances}},
 	{reflect.TypeFor[provider.Metrics](), []reflect.Type{instances}},
 	{reflect.TypeFor[provider.Console](), []reflect.Type{instances}},
 	{reflect.TypeFor[provider.Exec](), []reflect.Type{instances}},

@@ -72,6 +72,7 @@ type Engine struct {
 	console   provider.Console
 	exec      provider.Exec
 	resize    provider.Resize
+	migrate   provider.Migrate
 	power     provider.Power
 	images    provider.Images
 	verifier  provider.Verifier
@@ -144,6 +145,9 @@ func (e *Engine) Register(s grpc.ServiceRegistrar) {
 	}
 	if e.resize != nil {
 		pb.RegisterResizeServiceServer(s, &resizeServer{e: e})
+	}
+	if e.migrate != nil {
+		pb.RegisterMigrateServiceServer(s, &migrateServer{e: e})
 	}
 	if e.verifier != nil {
 		pb.RegisterVerifyServiceServer(s, &verifyServer{e: e})

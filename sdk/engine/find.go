@@ -31,7 +31,8 @@ func (e *Engine) findCompute(p provider.Provider) {
 		return
 	}
 	e.description.Services = append(e.description.Services, wire.ServiceCompute)
-	e.instances = newResource(e, instanceVerbs(instances))
+	e.migrate, _ = p.(provider.Migrate)
+	e.instances = newResource(e, instanceVerbs(instances, e.migrate != nil))
 	e.sources = append(e.sources, hostSource(e, instances))
 	if e.power, ok = p.(provider.Power); ok {
 		e.offer(wire.CapabilityPower)
@@ -41,6 +42,9 @@ func (e *Engine) findCompute(p provider.Provider) {
 	}
 	if e.resize, ok = p.(provider.Resize); ok {
 		e.offer(wire.CapabilityResize)
+	}
+	if e.migrate != nil {
+		e.offer(wire.CapabilityMigrate)
 	}
 	if e.metrics, ok = p.(provider.Metrics); ok {
 		e.offer(wire.CapabilityMetrics)

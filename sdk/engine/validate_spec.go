@@ -29,6 +29,14 @@ func validateInstance(s provider.InstanceSpec) []*fault.Error {
 	return f
 }
 
+// changeInstance keeps an instance on its host. What is half made may not say yet where it is.
+func changeInstance(before provider.Instance, s provider.InstanceSpec, migrates bool) []*fault.Error {
+	var f faults
+	stays := migrates || before.HostID == "" || s.HostID == before.HostID
+	f.add(stays, "/host_id", "it is on %s, and this provider moves no instances", before.HostID)
+	return f
+}
+
 func (f *faults) boot(s provider.InstanceSpec) {
 	switch s.Kind {
 	case provider.InstanceVM:

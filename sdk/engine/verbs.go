@@ -29,7 +29,7 @@ func withHandle(ctx context.Context, from interface{ GetBackendHandle() []byte }
 	return provider.WithHandle(ctx, from.GetBackendHandle())
 }
 
-func instanceVerbs(p provider.Instances) verbs[provider.InstanceSpec, provider.Instance] {
+func instanceVerbs(p provider.Instances, migrates bool) verbs[provider.InstanceSpec, provider.Instance] {
 	return verbs[provider.InstanceSpec, provider.Instance]{
 		kind:  provider.KindInstance,
 		apply: p.ApplyInstance, get: p.GetInstance, delete: p.DeleteInstance, list: p.ListInstances,
@@ -37,6 +37,9 @@ func instanceVerbs(p provider.Instances) verbs[provider.InstanceSpec, provider.I
 		observed: func(o *provider.Instance) *provider.Observed { return &o.Observed },
 		event:    func(o provider.Instance) wire.Event { return wire.Event{Instance: &o} },
 		validate: validateInstance,
+		change: func(before provider.Instance, s provider.InstanceSpec) []*fault.Error {
+			return changeInstance(before, s, migrates)
+		},
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 	StepDisk   = "making the disk"
 	StepDefine = "defining the instance"
 	StepPower  = "setting the power"
+	StepMove   = "moving to the host"
 	StepAttach = "attaching"
 	StepRoute  = "writing the configuration" // of networks, ports, peers and forwards
 	StepRemove = "removing"
@@ -25,7 +26,8 @@ const (
 type instance struct {
 	Name       string // that somebody gave it; "" for ours
 	Spec       provider.InstanceSpec
-	Made       bool // all steps were done
+	Host       string // that has it, once it was made
+	Made       bool   // all steps were done
 	Power      provider.PowerState
 	Since      time.Time // when the guest started
 	LastReboot string
@@ -37,7 +39,7 @@ type instance struct {
 
 func (i instance) observe() provider.Instance {
 	return provider.Instance{
-		Observed: named(observe(i.Spec.Tag, i.Made), i.Name), Power: i.Power, HostID: i.Spec.HostID, LastRebootOperationID: i.LastReboot,
+		Observed: named(observe(i.Spec.Tag, i.Made), i.Name), Power: i.Power, HostID: i.host(), LastRebootOperationID: i.LastReboot,
 		LastExecOperationID: i.LastExec,
 	}
 }
@@ -58,19 +60,28 @@ func (p instances) ApplyInstance(ctx context.Context, spec provider.InstanceSpec
 		if err := i.grows(spec); err != nil {
 			return i, err
 		}
+		if err := d.fits(spec); err != nil {
+			return i, err
+		}
+		if err := d.moves(i, spec); err != nil {
+			return i, err
+		}
+		if i.Made {
+			i.Host = i.host()
+		}
 		i.Spec, i.Made = spec, false
 		if i.Power == "" {
 			i.Power = provider.PowerStopped
 		}
-		return i, d.fits(spec)
+		return i, nil
 	}
 	finish := func(i instance) instance {
-		i.Made = true
+		i.Made, i.Host = true, spec.HostID
 		runsOn := i.Power == provider.PowerRunning && spec.Power == provider.PowerRunning
 		return i.resized(runsOn).switched(spec.Power, p.b.now())
 	}
 	work := p.b.begin(ctx, "ApplyInstance", progress)
-	return instanceShelf.apply(work, spec.ID, []string{StepDisk, StepDefine, StepPower}, begin, finish)
+	return instanceShelf.apply(work, spec.ID, p.b.stepsTo(spec), begin, finish)
 }
 
 // switched sets the power, and when the guest started.
@@ -84,11 +95,10 @@ func (i instance) switched(power provider.PowerState, now time.Time) instance {
 
 // fits checks what only the backend knows: the host, its fabrics and room, the image's content.
 func (d *data) fits(spec provider.InstanceSpec) error {
-	at := slices.IndexFunc(d.Hosts, func(h provider.Host) bool { return h.ID == spec.HostID })
-	if at < 0 {
+	host, ok := d.host(spec.HostID)
+	if !ok {
 		return fault.Invalid("/host_id", "there is no host %s", spec.HostID)
 	}
-	host := d.Hosts[at]
 	for _, n := range spec.NICs {
 		if !slices.Contains(host.Fabrics, n.Fabric) {
 			return fault.Invalid("/nics", "host %s does not reach fabric %s", host.ID, n.Fabric)
@@ -102,7 +112,7 @@ func (d *data) fits(spec provider.InstanceSpec) error {
 	}
 	vcpus, memory := int64(spec.VCPUs), spec.MemoryBytes
 	for id, i := range d.Instances {
-		if id != spec.ID && i.Spec.HostID == host.ID {
+		if id != spec.ID && (i.host() == host.ID || i.Spec.HostID == host.ID) {
 			vcpus += int64(i.Spec.VCPUs)
 			memory += i.Spec.MemoryBytes
 		}

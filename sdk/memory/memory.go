@@ -78,6 +78,7 @@ var (
 		provider.Volumes
 		provider.Snapshots
 		provider.Resize
+		provider.Migrate
 		provider.Metrics
 		provider.Console
 		provider.Exec

@@ -44,10 +44,13 @@ func (d *data) planInstance(s provider.InstanceSpec) (provider.Plan, error) {
 	if err := before.grows(s); err != nil {
 		return provider.Plan{}, err
 	}
+	if err := d.fits(s); err != nil {
+		return provider.Plan{}, err
+	}
 	return provider.Plan{
-		Steps:           []string{StepDisk, StepDefine, StepPower},
+		Steps:           d.stepsTo(s),
 		InterruptsGuest: before.Power == provider.PowerRunning && s.Power == provider.PowerStopped,
-	}, d.fits(s)
+	}, d.moves(before, s)
 }
 
 func (d *data) planNetwork(s provider.NetworkSpec) (provider.Plan, error) {

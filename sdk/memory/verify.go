@@ -54,7 +54,7 @@ func verify[R, S any](kind provider.Kind, records map[string]R, spec S, id strin
 }
 
 func (i instance) verify(s provider.InstanceSpec) (d drifts) {
-	d.compare("/host_id", s.HostID, i.Spec.HostID)
+	d.compare("/host_id", s.HostID, i.host())
 	d.compare("/kind", s.Kind, i.Spec.Kind)
 	d.compare("/vcpus", s.VCPUs, i.Spec.VCPUs)
 	d.compare("/memory_bytes", s.MemoryBytes, i.Spec.MemoryBytes)

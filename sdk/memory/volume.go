@@ -64,8 +64,8 @@ func (d *data) holds(spec provider.VolumeSpec, before volume) error {
 		if !ok {
 			return missing(provider.KindInstance, spec.InstanceID)
 		}
-		if !slices.Contains(pools[at].HostIDs, i.Spec.HostID) {
-			return fault.Invalid("/instance_id", "its host %s does not reach pool %s", i.Spec.HostID, spec.PoolID)
+		if !slices.Contains(pools[at].HostIDs, i.host()) {
+			return fault.Invalid("/instance_id", "its host %s does not reach pool %s", i.host(), spec.PoolID)
 		}
 	}
 	taken := spec.SizeBytes

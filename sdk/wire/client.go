@@ -41,6 +41,7 @@ type Client struct {
 	volumes   pb.VolumeServiceClient
 	snapshots pb.SnapshotServiceClient
 	resize    pb.ResizeServiceClient
+	migrate   pb.MigrateServiceClient
 	metrics   pb.MetricsServiceClient
 	verify    pb.VerifyServiceClient
 	plan      pb.PlanServiceClient
@@ -62,6 +63,7 @@ func NewClient(cc grpc.ClientConnInterface) *Client {
 		volumes:   pb.NewVolumeServiceClient(cc),
 		snapshots: pb.NewSnapshotServiceClient(cc),
 		resize:    pb.NewResizeServiceClient(cc),
+		migrate:   pb.NewMigrateServiceClient(cc),
 		metrics:   pb.NewMetricsServiceClient(cc),
 		verify:    pb.NewVerifyServiceClient(cc),
 		plan:      pb.NewPlanServiceClient(cc),

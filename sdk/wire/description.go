@@ -32,6 +32,7 @@ const (
 	CapabilityVolumes   = "volumes"
 	CapabilitySnapshots = "snapshots"
 	CapabilityResize    = "resize"
+	CapabilityMigrate   = "migrate"
 	CapabilityMetrics   = "metrics"
 	CapabilityConsole   = "console"
 	CapabilityExec      = "exec"

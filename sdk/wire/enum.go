@@ -33,6 +33,11 @@ var (
 		provider.PowerRunning: pb.Power_POWER_RUNNING,
 		provider.PowerStopped: pb.Power_POWER_STOPPED,
 	}
+	migrationModes = map[provider.MigrationMode]pb.Migration{
+		provider.MigrationLive:       pb.Migration_MIGRATION_LIVE,
+		provider.MigrationStopped:    pb.Migration_MIGRATION_STOPPED,
+		provider.MigrationImpossible: pb.Migration_MIGRATION_IMPOSSIBLE,
+	}
 	egresses = map[provider.Egress]pb.Egress{
 		provider.EgressNone: pb.Egress_EGRESS_NONE,
 		provider.EgressNAT:  pb.Egress_EGRESS_NAT,

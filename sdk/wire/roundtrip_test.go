@@ -86,6 +86,7 @@ func TestEveryFieldSurvives(t *testing.T) {
 	survives(t, DriftToProto, DriftFromProto)
 	survives(t, PlanToProto, PlanFromProto)
 	survives(t, InstanceSizeToProto, sure(InstanceSizeFromProto))
+	survives(t, MigrationToProto, sure(MigrationFromProto))
 	survives(t, ExecutionToProto, ExecutionFromProto)
 	survives(t, ExecutedToProto, ExecutedFromProto)
 	survives(t, HostToProto, HostFromProto)
@@ -207,13 +208,14 @@ func TestTextThatCannotBeParsed(t *testing.T) {
 
 // enums says which values a type of string may have; other strings hold anything.
 var enums = map[reflect.Type][]string{
-	reflect.TypeFor[provider.Kind]():         names(kinds),
-	reflect.TypeFor[provider.Phase]():        names(phases),
-	reflect.TypeFor[provider.InstanceKind](): names(instanceKinds),
-	reflect.TypeFor[provider.PowerState]():   names(powers),
-	reflect.TypeFor[provider.Egress]():       names(egresses),
-	reflect.TypeFor[provider.Protocol]():     names(protocols),
-	reflect.TypeFor[State]():                 names(states),
+	reflect.TypeFor[provider.Kind]():          names(kinds),
+	reflect.TypeFor[provider.Phase]():         names(phases),
+	reflect.TypeFor[provider.InstanceKind]():  names(instanceKinds),
+	reflect.TypeFor[provider.PowerState]():    names(powers),
+	reflect.TypeFor[provider.Egress]():        names(egresses),
+	reflect.TypeFor[provider.MigrationMode](): names(migrationModes),
+	reflect.TypeFor[provider.Protocol]():      names(protocols),
+	reflect.TypeFor[State]():                  names(states),
 }
 
 func names[N ~string, V any](table map[N]V) []string {

@@ -130,7 +130,9 @@ type InstanceSpec struct {
 	// DNS labels; for titles and metadata, never for identity.
 	Project string `protobuf:"bytes,1,opt,name=project,proto3" json:"project,omitempty"`
 	Name    string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// The provider's id of the host, from ListHosts.
+	// The provider's id of the host, from ListHosts. An instance stays there: a newer generation with another host_id MUST
+	// be refused with INVALID_ARGUMENT, INVALID_FIELD, unless the capability "migrate" is offered and ListHosts names that
+	// host.
 	HostId      string       `protobuf:"bytes,3,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
 	Kind        InstanceKind `protobuf:"varint,4,opt,name=kind,proto3,enum=rhyzome.provider.v1.InstanceKind" json:"kind,omitempty"`
 	Vcpus       uint32       `protobuf:"varint,5,opt,name=vcpus,proto3" json:"vcpus,omitempty"`

@@ -54,6 +54,7 @@ type InstanceServiceClient interface {
 	//	same generation, other digest   ALREADY_EXISTS       SPEC_CONFLICT     fails the operation
 	//	a foreign object has the name   ALREADY_EXISTS       FOREIGN_CONFLICT  fails the operation
 	//	older generation                FAILED_PRECONDITION  STALE_GENERATION  fails the operation
+	//	a guest that cannot move live   FAILED_PRECONDITION  BAD_STATE         fails the operation
 	//	lower fence                     ABORTED              FENCED            claims the operation again
 	//	being deleted                   ABORTED              BUSY              repeats with backoff
 	//	not configured yet              FAILED_PRECONDITION  NOT_CONFIGURED    configures, repeats
@@ -190,6 +191,7 @@ type InstanceServiceServer interface {
 	//	same generation, other digest   ALREADY_EXISTS       SPEC_CONFLICT     fails the operation
 	//	a foreign object has the name   ALREADY_EXISTS       FOREIGN_CONFLICT  fails the operation
 	//	older generation                FAILED_PRECONDITION  STALE_GENERATION  fails the operation
+	//	a guest that cannot move live   FAILED_PRECONDITION  BAD_STATE         fails the operation
 	//	lower fence                     ABORTED              FENCED            claims the operation again
 	//	being deleted                   ABORTED              BUSY              repeats with backoff
 	//	not configured yet              FAILED_PRECONDITION  NOT_CONFIGURED    configures, repeats

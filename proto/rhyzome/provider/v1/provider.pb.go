@@ -283,8 +283,8 @@ func (x *DescribeResponse) GetProcessId() string {
 // works MUST be advertised.
 type Capability struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "power", "images", "volumes", "snapshots", "resize", "metrics", "console", "exec",
-	// "peers", "forwards", "verify", "plan".
+	// "power", "images", "volumes", "snapshots", "resize", "migrate", "metrics", "console",
+	// "exec", "peers", "forwards", "verify", "plan".
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Revision      uint32 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
