@@ -13,8 +13,8 @@ import (
 	"github.com/rhyzome/rhyzome/sdk/provider"
 )
 
-// catchAttempts is how often work is begun to find it half done.
-const catchAttempts = 3
+// catchAttempts is how often work is begun to find it half done: on a loaded machine it is soon over before anybody looks.
+const catchAttempts = 10
 
 // duplicates is how often the same Apply is sent at once.
 const duplicates = 20
