@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // cell is where one life of a child takes place: a copy of its plugin that only it may run and nobody may change, and
@@ -65,6 +67,18 @@ func (c *cell) take(path string) (err error) {
 	return errors.Join(c.own(c.plugin(), 0), os.Chmod(c.plugin(), 0o550))
 }
 
+// verify compares the copy with what the plugin should be; nil for whatever it is.
+func (c *cell) verify(checksum *plugin.SecureConfig) error {
+	if checksum == nil {
+		return nil
+	}
+	same, err := checksum.Check(c.plugin())
+	if err == nil && !same {
+		return plugin.ErrChecksumsDoNotMatch
+	}
+	return err
+}
+
 // command returns the plugin's command, with nothing of the core's environment. The end of life kills it.
 func (c *cell) command(life context.Context, env []string) *exec.Cmd {
 	cmd := exec.CommandContext(life, c.plugin())
@@ -75,8 +89,9 @@ func (c *cell) command(life context.Context, env []string) *exec.Cmd {
 	cmd.Dir = c.home()
 	cmd.Env = append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=" + c.home(), "TMPDIR=" + c.home(), "PLUGIN_UNIX_SOCKET_DIR=" + c.home(),
+		"HOME=" + c.home(), "TMPDIR=" + c.home(),
 	}, env...)
+	cmd.Env = append(cmd.Env, plugin.EnvUnixSocketDir+"="+c.home()) // not go-plugin's, which is closed to the child's user
 	confine(cmd, c.uid)
 	return cmd
 }

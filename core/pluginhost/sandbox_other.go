@@ -4,10 +4,16 @@
 
 package pluginhost
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+)
 
 // confine does nothing: elsewhere a child outlives a core that was killed, and runs as the core's user.
 func confine(*exec.Cmd, int) {}
 
 // killGroup does nothing: elsewhere the child is in the core's process group.
 func killGroup(*exec.Cmd) {}
+
+// killWriters does nothing: elsewhere nobody tells who has a pipe open.
+func killWriters(...*os.File) {}

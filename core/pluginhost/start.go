@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
 
 	"github.com/rhyzome/rhyzome/sdk/attach"
 	"github.com/rhyzome/rhyzome/sdk/fault"
@@ -29,19 +30,16 @@ const childStart = 30 * time.Second
 
 // child is a process that serves.
 type child struct {
-	cmd      *exec.Cmd
 	kill     context.CancelFunc
 	process  *plugin.Client
 	contract *wire.Client
 }
 
-// end ends the process, and what it left. What the process started may hold its output open, for which go-plugin would
-// wait for ever: it is killed when the process has had its time.
+// end ends the process, and what it left: by force when it has had its time.
 func (c child) end() {
-	late := time.AfterFunc(childEnd, func() { killGroup(c.cmd) })
+	late := time.AfterFunc(childEnd, c.kill)
 	c.process.Kill()
 	late.Stop()
-	killGroup(c.cmd)
 	c.kill()
 }
 
@@ -55,25 +53,31 @@ func (c Child) start(ctx context.Context, home *cell, last *tail, debug bool) (c
 	if err := home.take(c.Path); err != nil {
 		return child{}, err
 	}
+	if err := home.verify(checksum); err != nil {
+		return child{}, err
+	}
 	env := c.Env
 	if debug {
 		env = append(slices.Clone(env), handshake.DebugVariable+"=true")
 	}
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
-	started := child{cmd: home.command(life, env), kill: kill}
+	started := child{kill: kill}
 	serves := context.AfterFunc(ctx, kill)
 	started.process = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: handshake.Config(), VersionedPlugins: handshake.Plugins(nil),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, GRPCDialOptions: attach.ClientOptions(debug),
-		Cmd: started.cmd, SkipHostEnv: true, AutoMTLS: true, SecureConfig: checksum, StartTimeout: childStart,
-		Logger: hclog.NewNullLogger(), Stderr: last,
+		SkipHostEnv: true, AutoMTLS: true, StartTimeout: childStart, Logger: hclog.NewNullLogger(), Stderr: last,
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: home.dir},
+		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
+			return newProgram(home.command(life, append(spec.Env, env...))), nil
+		},
 	})
 	started.contract, err = dispense(started.process)
 	if !serves() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		killGroup(started.cmd)
+		kill()
 		started.end()
 		return child{}, err
 	}
