@@ -51,3 +51,27 @@ func TestWhoIsBehindAndReported(t *testing.T) {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
 }
+
+// A token would cut off a provider that no machine has to join for.
+func TestNoTokenForAProviderThatTheCoreRuns(t *testing.T) {
+	o := options(t, newClock())
+	a := open(t, o)
+	p, err := a.AddLocal(t.Context(), newID(), "m1", core.LocalProvider{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.OnDisconnect(func(id, why string) { t.Errorf("%s is cut off: %s", id, why) })
+	for _, state := range []core.ProviderState{core.ProviderReady, core.ProviderUnreachable} {
+		for _, replace := range []bool{false, true} {
+			p.Status.State = state
+			if err := o.Store.Update(t.Context(), func(tx core.Tx) error { return tx.Providers().Update(p) }); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err := a.CreateToken(t.Context(), core.NewToken{Name: "m1", Replace: replace})
+			wantReason(t, err, fault.BadState)
+			if got := get(t, a, "m1"); got.State != state || got.JoinedAt != nil {
+				t.Errorf("%s, replaced %v: %+v", state, replace, got)
+			}
+		}
+	}
+}

@@ -28,7 +28,8 @@ const (
 // CreateToken makes the provider's row, and the token that admits it. The secret is shown this once. For a provider
 // that never came, or is away, the token replaces those made before, and lets it join again under its old id. A machine
 // that waits for approval is refused by that. While it is attached it is NameTaken, unless req.Replace cuts it off: a
-// stolen certificate is of no use from then on. The name of a deleted provider is free.
+// stolen certificate is of no use from then on. BadState for one that the core runs itself. The name of a deleted provider
+// is free.
 func (a *Authority) CreateToken(ctx context.Context, req core.NewToken) (core.Provider, core.FreshToken, error) {
 	if err := fault.Join(append(core.New{Name: req.Name}.Check(), checkServices(req.Services)...)...); err != nil {
 		return core.Provider{}, core.FreshToken{}, err
@@ -88,6 +89,9 @@ func (a *Authority) joining(tx core.Tx, name string, replace bool) (core.Provide
 			return core.Provider{}, err
 		}
 		return a.insert(tx, name)
+	case p.Local != nil:
+		return core.Provider{}, fault.New(fault.BadState,
+			"the core runs provider %s itself, which needs no token; choose another name, or delete that provider first", name)
 	case state == core.ProviderJoining, state == core.ProviderUnreachable, replace:
 		err := a.joinAnew(tx, &p, replace)
 		return p, err

@@ -22,7 +22,7 @@ func (a *api) providers() {
 	add(a, route{
 		method: http.MethodPost, path: all + ":token", id: "createProviderToken", tag: tag, title: "Create a provider and its join token",
 		about:  "The token admits one provider, once, and is shown only here.",
-		status: http.StatusCreated, faults: []fault.Reason{fault.NameTaken},
+		status: http.StatusCreated, faults: []fault.Reason{fault.NameTaken, fault.BadState},
 	}, func(ctx context.Context, in core.NewToken) (joining, error) {
 		p, token, err := a.Providers.CreateToken(ctx, in)
 		return joining{Provider: p, Token: token}, err
