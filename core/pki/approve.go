@@ -81,7 +81,8 @@ func approveToken(tx core.Tx, p core.Provider, key string, now time.Time) error 
 	return fault.New(fault.BadState, "the join token of the machine that waits is gone: create a new one")
 }
 
-// Contest audits an attempt to be a provider that is somebody else, and marks the provider.
+// Contest audits an attempt to be a provider that is somebody else, and marks the provider. A clone is shown at once, and
+// stays whatever else is tried: it alone can take the provider's place.
 func (a *Authority) Contest(ctx context.Context, providerID string, c core.Contest) error {
 	return a.store.Update(ctx, func(tx core.Tx) error {
 		p, err := tx.Providers().Get(providerID)
@@ -92,12 +93,18 @@ func (a *Authority) Contest(ctx context.Context, providerID string, c core.Conte
 			return nil // an operator let it take the place while it was being refused
 		}
 		c.At = a.now()
-		last := p.Status.Contested
-		if last != nil && c.At.Sub(last.At) < contestEvery {
-			return nil
+		shown := &c
+		if last := p.Status.Contested; last != nil {
+			found := c.Cloned && !last.Cloned
+			if !found && c.At.Sub(last.At) < contestEvery {
+				return nil
+			}
+			if last.Cloned && !c.Cloned {
+				shown, last.At = last, c.At
+			}
 		}
 		a.log.Warn("a provider is contested", "provider", p.Name, "why", c.Message, "machine", c.MachineID, "address", c.Address)
-		p.Status.Contested, p.UpdatedAt = &c, c.At
+		p.Status.Contested, p.UpdatedAt = shown, c.At
 		if err := tx.Providers().Update(p); err != nil {
 			return err
 		}

@@ -126,6 +126,37 @@ func TestAUsedTokenMakesTheProviderContested(t *testing.T) {
 	wantReason(t, err, fault.BadState)
 }
 
+// A clone can take the provider's place, so who tries a used token does not hide it.
+func TestACloneIsShownWhateverElseIsTried(t *testing.T) {
+	clone := core.Contest{MachineID: "m2", Address: "192.0.2.66:1", Cloned: true, Message: "a second machine has the certificate"}
+	retry := core.Contest{MachineID: "m3", Address: "192.0.2.67:1", Message: "a used token"}
+	for name, tried := range map[string][]core.Contest{
+		"after a retry": {retry, clone}, "before a retry": {clone, retry}, "between retries": {retry, clone, retry},
+	} {
+		for _, pause := range []time.Duration{0, 2 * time.Minute} {
+			c := newClock()
+			o := options(t, c)
+			a := open(t, o)
+			enrolled := join(t, a, "hv1")
+			for _, contest := range tried {
+				if err := a.Contest(t.Context(), enrolled.Provider.ID, contest); err != nil {
+					t.Fatal(err)
+				}
+				c.advance(pause)
+			}
+			if got := get(t, a, "hv1").Contested; got == nil || got.MachineID != "m2" || !got.Cloned {
+				t.Errorf("%s, every %s: contested by %+v", name, pause, got)
+			}
+			if n := events(t, o.Store, "provider.contested"); pause > 0 && n != len(tried) {
+				t.Errorf("%s: %d events", name, n)
+			}
+			if p, err := a.ReplaceProvider(t.Context(), "hv1", "m2"); err != nil || p.Status.MachineID != "m2" {
+				t.Errorf("%s, every %s: %v", name, pause, err)
+			}
+		}
+	}
+}
+
 // TestALateContestIsNone: a clone that is refused while an operator lets it take the place is no clone any more.
 func TestALateContestIsNone(t *testing.T) {
 	o := options(t, newClock())
