@@ -98,7 +98,7 @@ func (h *Host) live(ctx context.Context, p core.Provider, c Child) {
 			continue
 		}
 		h.Log.Error("a provider's process ended", "provider", p.Name, "path", c.Path, "error", err, "last", words)
-		c.tell(News{Ended: fault.New(fault.ProviderAway, "its process ended: %w; its last words: %q", err, words)})
+		c.tell(News{Ended: fault.New(fault.ProviderAway, "its process ended: %s", lastly(words, err))})
 		lived := time.Since(started)
 		pause.Lived(lived)
 		if short++; lived >= soon {
@@ -108,7 +108,7 @@ func (h *Host) live(ctx context.Context, p core.Provider, c Child) {
 			pause.Wait(ctx)
 			continue
 		}
-		h.crashing(ctx, p, fmt.Sprintf("its process ended %d times in a row soon after its start; its last words: %q; %v", short, words, err))
+		h.crashing(ctx, p, fmt.Sprintf("its process ended %d times in a row soon after its start: %s", short, lastly(words, err)))
 		select {
 		case <-time.After(crashPause):
 		case <-ctx.Done():

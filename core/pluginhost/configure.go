@@ -153,12 +153,12 @@ func (h *Host) Try(ctx context.Context, c Child) (Facts, error) {
 	last := &tail{}
 	client, err := c.start(ctx, home, last, false)
 	if err != nil {
-		return Facts{}, fault.New(fault.ProviderAway, "its process does not serve: %w; its last words: %q", err, last.words())
+		return Facts{}, fault.New(fault.ProviderAway, "its process does not serve: %s", lastly(last.words(), err))
 	}
 	defer client.end()
 	raw, err := client.contract.Describe(ctx)
 	if err != nil {
-		return Facts{}, fault.New(fault.ProviderAway, "it does not say what it is: %w; its last words: %q", cleanFault(fault.Of(err)), last.words())
+		return Facts{}, fault.New(fault.ProviderAway, "it does not say what it is: %s", lastly(last.words(), cleanFault(fault.Of(err))))
 	}
 	d, err := cleanDescription(raw)
 	if err != nil {

@@ -44,9 +44,9 @@ echo $HOME >> %[1]s/homes
 echo $$ >> %[1]s/pids
 exec %[1]s/memory
 `, notes))
+			id, stop := r.keepChild("local", pluginhost.Child{Path: script, UID: uid})
 			t.Cleanup(func() { killAll(t, filepath.Join(notes, "independent")) })
 			t.Cleanup(func() { killAll(t, filepath.Join(notes, "left")) })
-			id, stop := r.keepChild("local", pluginhost.Child{Path: script, UID: uid})
 			r.waitReady(id)
 			left, independent := lastPID(t, filepath.Join(notes, "left")), lastPID(t, filepath.Join(notes, "independent"))
 			if err := syscall.Kill(lastPID(t, filepath.Join(notes, "pids")), syscall.SIGKILL); err != nil {

@@ -276,6 +276,31 @@ func TestChildrenThatCannotStart(t *testing.T) {
 	}
 }
 
+// Why a program does not serve is one sentence, after what the program itself said.
+func TestWhyAChildDoesNotServe(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, c := range map[string]struct{ body, why string }{
+		"mute":   {"exit 3\n", `its process ended: it ended with exit status 3 without a handshake: is it a provider?`},
+		"worded": {"echo the disk is on fire >&2\nexit 3\n", `its process ended: "the disk is on fire"; it ended with exit status 3 without a handshake`},
+		"chatty": {"echo hello\nsleep 1000\n", `its process ended: it wrote "hello" instead of a handshake: is it a provider?`},
+	} {
+		news := make(chan pluginhost.News, 1)
+		_, stop := r.keepChild(name, pluginhost.Child{Path: writeScript(t, c.body), Tell: func(n pluginhost.News) {
+			select {
+			case news <- n:
+			default:
+			}
+		}})
+		if n := <-news; n.Ended == nil || !strings.HasPrefix(n.Ended.Error(), c.why) {
+			t.Errorf("%s: %v", name, n.Ended)
+		}
+		if err := stop(); err != nil {
+			t.Errorf("%s: KeepChild: %v", name, err)
+		}
+	}
+}
+
 func writeScript(t *testing.T, body string) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "plugin")

@@ -62,6 +62,7 @@ func (c Child) start(ctx context.Context, home *cell, last *tail, debug bool) (c
 	}
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	started := child{kill: kill}
+	var own *program
 	serves := context.AfterFunc(ctx, kill)
 	started.process = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: handshake.Config(), VersionedPlugins: handshake.Plugins(nil),
@@ -69,7 +70,8 @@ func (c Child) start(ctx context.Context, home *cell, last *tail, debug bool) (c
 		SkipHostEnv: true, AutoMTLS: true, StartTimeout: childStart, Logger: hclog.NewNullLogger(), Stderr: last,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: home.dir},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
-			return newProgram(home.command(life, append(spec.Env, env...))), nil
+			own = newProgram(home.command(life, append(spec.Env, env...)))
+			return own, nil
 		},
 	})
 	started.contract, err = dispense(started.process)
@@ -79,7 +81,7 @@ func (c Child) start(ctx context.Context, home *cell, last *tail, debug bool) (c
 	if err != nil {
 		kill()
 		started.end()
-		return child{}, err
+		return child{}, own.why(err)
 	}
 	return started, nil
 }
