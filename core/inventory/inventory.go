@@ -141,7 +141,10 @@ func (v *Inventory) seen(ctx context.Context, providerID string, state core.Prov
 		if bad := state == core.ProviderDegraded || state == core.ProviderCrashing; bad && p.Status.Message != message {
 			p.Status.LastError = &core.LastError{At: at, Message: message}
 		}
-		p.Status.State, p.Status.Message, p.Status.SeenAt, p.Status.ConfigFaults = state, message, &at, faults
+		p.Status.State, p.Status.Message, p.Status.ConfigFaults = state, message, faults
+		if state != core.ProviderUnreachable {
+			p.Status.SeenAt = &at
+		}
 		if err := tx.Providers().Update(p); err != nil || before == state {
 			return err
 		}

@@ -290,6 +290,11 @@ func TestSeen(t *testing.T) {
 	if w.wakes != wakes+1 || w.count("provider.degraded") != 1 || w.count("provider.ready") != 1 {
 		t.Errorf("woken %d times, events %v", w.wakes-wakes, w.Events())
 	}
+	last := *seen().Status.SeenAt
+	beat(time.Second, core.ProviderUnreachable, "no handshake yet")
+	if p := seen(); p.Status.Message != "no handshake yet" || !p.Status.SeenAt.Equal(last) {
+		t.Errorf("one that is not there: %+v", p.Status)
+	}
 }
 
 func TestRevokedStaysRevoked(t *testing.T) {

@@ -89,6 +89,9 @@ func (h *Host) live(ctx context.Context, p core.Provider, c Child) {
 		short int // lives in a row
 	)
 	for ctx.Err() == nil {
+		if short < manyLives { // else it is shown as in a crash loop, until it serves
+			h.shows(ctx, p, core.ProviderUnreachable, "its process was started: no handshake yet")
+		}
 		started := time.Now()
 		words, err := h.runChild(ctx, p, c)
 		if ctx.Err() != nil {
@@ -105,10 +108,11 @@ func (h *Host) live(ctx context.Context, p core.Provider, c Child) {
 			short = 0
 		}
 		if short < manyLives {
+			h.shows(ctx, p, core.ProviderUnreachable, "its process ended: "+lastly(words, err))
 			pause.Wait(ctx)
 			continue
 		}
-		h.crashing(ctx, p, fmt.Sprintf("its process ended %d times in a row soon after its start: %s", short, lastly(words, err)))
+		h.shows(ctx, p, core.ProviderCrashing, fmt.Sprintf("its process ended %d times in a row soon after its start: %s", short, lastly(words, err)))
 		select {
 		case <-time.After(crashPause):
 		case <-ctx.Done():
@@ -116,9 +120,10 @@ func (h *Host) live(ctx context.Context, p core.Provider, c Child) {
 	}
 }
 
-func (h *Host) crashing(ctx context.Context, p core.Provider, message string) {
-	if err := h.Observer.Seen(ctx, p.ID, core.ProviderCrashing, clean(message, maxText)); err != nil && ctx.Err() == nil {
-		h.Log.Error("cannot record that a provider is in a crash loop", "provider", p.Name, "error", err)
+// shows records how a child is that is not attached.
+func (h *Host) shows(ctx context.Context, p core.Provider, state core.ProviderState, message string) {
+	if err := h.Observer.Seen(ctx, p.ID, state, clean(message, maxText)); err != nil && ctx.Err() == nil {
+		h.Log.Error("cannot record how a provider's process is", "provider", p.Name, "state", state, "error", err)
 	}
 }
 

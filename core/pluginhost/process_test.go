@@ -280,13 +280,18 @@ func TestChildrenThatCannotStart(t *testing.T) {
 func TestWhyAChildDoesNotServe(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	mute, stop := r.keepChild("silent", pluginhost.Child{Path: writeScript(t, "sleep 1000\n")})
+	r.observer.wait(t, 1, "seen "+mute+" unreachable its process was started: no handshake yet")
+	if err := stop(); err != nil {
+		t.Errorf("KeepChild: %v", err)
+	}
 	for name, c := range map[string]struct{ body, why string }{
 		"mute":   {"exit 3\n", `its process ended: it ended with exit status 3 without a handshake: is it a provider?`},
 		"worded": {"echo the disk is on fire >&2\nexit 3\n", `its process ended: "the disk is on fire"; it ended with exit status 3 without a handshake`},
 		"chatty": {"echo hello\nsleep 1000\n", `its process ended: it wrote "hello" instead of a handshake: is it a provider?`},
 	} {
 		news := make(chan pluginhost.News, 1)
-		_, stop := r.keepChild(name, pluginhost.Child{Path: writeScript(t, c.body), Tell: func(n pluginhost.News) {
+		id, stop := r.keepChild(name, pluginhost.Child{Path: writeScript(t, c.body), Tell: func(n pluginhost.News) {
 			select {
 			case news <- n:
 			default:
@@ -295,6 +300,7 @@ func TestWhyAChildDoesNotServe(t *testing.T) {
 		if n := <-news; n.Ended == nil || !strings.HasPrefix(n.Ended.Error(), c.why) {
 			t.Errorf("%s: %v", name, n.Ended)
 		}
+		r.observer.wait(t, 1, "seen "+id+" unreachable "+c.why)
 		if err := stop(); err != nil {
 			t.Errorf("%s: KeepChild: %v", name, err)
 		}
