@@ -87,11 +87,15 @@ func (a *Attached) join(ctx context.Context) error {
 	if err := os.WriteFile(a.file("provider.yaml"), nil, 0o600); err != nil {
 		return err
 	}
-	var said strings.Builder
+	var said tail
 	cmd := a.command(ctx, "join")
 	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s does not join: %w\n%s", a.Path, err, strings.TrimSpace(said.String()))
+	err = cmd.Run()
+	if cmd.Process != nil {
+		killGroup(cmd)
+	}
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // that it left something behind does not matter
+		return fmt.Errorf("%s does not join: %w\n%s", a.Path, err, said.String())
 	}
 	return nil
 }
@@ -115,6 +119,9 @@ func (a *Attached) command(ctx context.Context, name string) *exec.Cmd {
 		args = append(args, name)
 	}
 	cmd := exec.CommandContext(ctx, a.Path, args...)
+	confine(cmd)
+	cmd.Cancel = func() error { return kill(cmd) }
+	cmd.WaitDelay = drainWithin
 	cmd.Env = append(os.Environ(), "RHYZOME_CORE="+a.core.address(), "RHYZOME_TOKEN_FILE="+a.file("token"),
 		"RHYZOME_STATE_DIR="+a.file("identity"), "RHYZOME_CONFIG="+a.file("provider.yaml"), "RHYZOME_MACHINE_ID=conformance",
 		"TMPDIR="+a.Dir)
@@ -152,10 +159,7 @@ func (a *Attached) kill() error {
 	if a.cmd == nil {
 		return nil
 	}
-	err := a.cmd.Process.Kill()
-	if errors.Is(err, os.ErrProcessDone) {
-		err = nil
-	}
+	err := kill(a.cmd)
 	_ = a.cmd.Wait() // says that it was killed
 	a.cmd, a.cc = nil, nil
 	return err

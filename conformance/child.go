@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 
 	"github.com/rhyzome/rhyzome/sdk/attach"
@@ -54,30 +55,41 @@ func (c *Child) Connect(ctx context.Context) (grpc.ClientConnInterface, error) {
 			return nil, err
 		}
 	}
-	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.Path, c.Args...)
-	c.cmd.Env = []string{socketDirectory + "=" + c.sockets} // go-plugin adds this process's
+	var env []string
 	var options []grpc.DialOption
 	if c.Debug != nil {
-		c.cmd.Env = append(c.cmd.Env, handshake.DebugVariable+"=true")
+		env = append(env, handshake.DebugVariable+"=true")
 		options = attach.ClientOptions(true)
 	}
+	c.cmd = nil
 	c.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: handshake.Config(), VersionedPlugins: handshake.Plugins(nil),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		Cmd:              c.cmd, AutoMTLS: c.AutoMTLS, StartTimeout: startTimeout,
+		AutoMTLS:         c.AutoMTLS, StartTimeout: startTimeout, UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: c.sockets},
 		Logger: hclog.NewNullLogger(), Stderr: c.listen(), GRPCDialOptions: options,
+		RunnerFunc: func(_ hclog.Logger, pattern *exec.Cmd, _ string) (runner.Runner, error) {
+			cmd := exec.CommandContext(context.WithoutCancel(ctx), c.Path, c.Args...)
+			cmd.Env = append(append(pattern.Env, env...), socketDirectory+"="+c.sockets) // a short path
+			cmd.Stdin = pattern.Stdin
+			g, err := newGroup(cmd)
+			if err != nil {
+				return nil, err
+			}
+			c.cmd = cmd
+			return g, nil
+		},
 	})
 	protocol, err := c.client.Client()
 	if err == nil {
 		err = protocol.Ping() // Client is content with an address where nobody answers
 	}
 	if err != nil {
-		c.client.Kill()
+		c.end()
 		return nil, c.silent(err)
 	}
 	served, ok := protocol.(*plugin.GRPCClient)
 	if !ok {
-		c.client.Kill()
+		c.end()
 		return nil, fmt.Errorf("%s speaks %T, not gRPC", c.Path, protocol)
 	}
 	if c.Debug != nil {
@@ -108,10 +120,10 @@ func (c *Child) silent(err error) error {
 // Restart implements Target, with SIGKILL.
 func (c *Child) Restart(ctx context.Context) error {
 	if c.cc != nil {
-		if err := c.cmd.Process.Kill(); err != nil {
+		if err := kill(c.cmd); err != nil {
 			return err
 		}
-		c.forget()
+		c.end()
 	}
 	_, err := c.Connect(ctx)
 	return err
@@ -120,7 +132,7 @@ func (c *Child) Restart(ctx context.Context) error {
 // Close implements Target.
 func (c *Child) Close() error {
 	if c.cc != nil {
-		c.forget()
+		c.end()
 	}
 	sockets := c.sockets
 	c.sockets = ""
@@ -130,8 +142,11 @@ func (c *Child) Close() error {
 // Way implements Target.
 func (c *Child) Way() Way { return Way{Kind: "child", Digest: attach.Digest(c.Path)} }
 
-// forget waits for the process to end; go-plugin ends it, if nobody has.
-func (c *Child) forget() {
+// end waits for the process to end; go-plugin ends it, if nobody has. What it started ends with it.
+func (c *Child) end() {
 	c.client.Kill()
+	if c.cmd != nil && c.cmd.Process != nil {
+		killGroup(c.cmd)
+	}
 	c.cc = nil
 }
