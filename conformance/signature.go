@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"gopkg.in/yaml.v3"
@@ -57,7 +58,13 @@ func Unmarshal(file []byte, key ed25519.PublicKey) (r Report, signer ed25519.Pub
 	dec := yaml.NewDecoder(bytes.NewReader(content))
 	dec.KnownFields(true)
 	if err := dec.Decode(&r); err != nil {
-		return r, nil, fmt.Errorf("this is no report: %w", err)
+		return Report{}, nil, fmt.Errorf("this is no report: %w", err)
+	}
+	if r.Plugin == "" || r.Profile == "" || len(r.Results) == 0 {
+		return Report{}, nil, errors.New("this is no report: it lacks the plugin, the profile, or results")
+	}
+	if err := dec.Decode(&Report{}); !errors.Is(err, io.EOF) {
+		return Report{}, nil, errors.New("this is no report: something stands behind it")
 	}
 	return r, signer, nil
 }
@@ -70,6 +77,13 @@ func verify(content, rest []byte, key ed25519.PublicKey) (ed25519.PublicKey, err
 	public, err := base64.StdEncoding.DecodeString(s.PublicKey)
 	if err != nil || len(public) != ed25519.PublicKeySize || s.Algorithm != "ed25519" {
 		return nil, errors.New("the signature names no Ed25519 key")
+	}
+	written, err := yaml.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(rest, written) { // nothing signs the signature's own document
+		return nil, errors.New("the signature is not as it was written, or something stands behind it")
 	}
 	signed, err := base64.StdEncoding.DecodeString(s.Signature)
 	switch {

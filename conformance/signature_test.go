@@ -58,6 +58,10 @@ func TestSignedReport(t *testing.T) {
 		"not signed":       {plain, public, "not signed"},
 		"cut off":          {signed[:len(signed)-40], nil, "signature"},
 		"no report":        {[]byte("hello: world\n"), nil, "no report"},
+		"nothing":          {[]byte("{}\n"), nil, "no report"},
+		"more behind":      {append(bytes.Clone(signed), "unknown: field\n"...), nil, "stands behind"},
+		"a third document": {append(bytes.Clone(signed), "---\nresults: []\n"...), nil, "stands behind"},
+		"two reports":      {append(bytes.Clone(plain), append([]byte("--- \n"), plain...)...), nil, "stands behind"},
 		"another document": {append(bytes.Clone(plain), "---\nalgorithm: none\n"...), nil, "no Ed25519 key"},
 	} {
 		if _, _, err := Unmarshal(c.file, c.key); err == nil || !strings.Contains(err.Error(), c.want) {

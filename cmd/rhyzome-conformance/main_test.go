@@ -82,6 +82,10 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestNotJudged(t *testing.T) {
+	nothing := filepath.Join(t.TempDir(), "nothing.yaml")
+	if err := os.WriteFile(nothing, []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{
 		{"run"},
 		{"run", "--plugin", "/bin/true"},
@@ -94,6 +98,7 @@ func TestNotJudged(t *testing.T) {
 		{"run", "--plugin", "/bin/true", "--config", "/nonexistent"},
 		{"verify", "main.go"},
 		{"verify", "/nonexistent"},
+		{"verify", nothing},
 	} {
 		var code exitCode
 		if _, err := run(t, args...); err == nil || errors.As(err, &code) {
