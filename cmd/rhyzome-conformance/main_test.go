@@ -107,6 +107,38 @@ func TestNotJudged(t *testing.T) {
 	}
 }
 
+// What a run could not write is said before the program is started, and no file is left, or touched, by the question.
+func TestOutputIsTriedFirst(t *testing.T) {
+	dir := t.TempDir()
+	started := filepath.Join(dir, "started")
+	program := filepath.Join(dir, "provider")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\ntouch "+started+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	earlier, fresh := filepath.Join(dir, "earlier.yaml"), filepath.Join(dir, "fresh.yaml")
+	if err := os.WriteFile(earlier, []byte("of before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"--report: ":        {"--report", filepath.Join(dir, "absent", "r.yaml"), "--junit", fresh},
+		"--junit: ":         {"--junit", dir, "--report", earlier},
+		"holds no PEM":      {"--sign-key", earlier, "--report", fresh},
+		"--sign-key signs ": {"--sign-key", earlier, "--junit", fresh},
+	} {
+		if _, err := run(t, append([]string{"run", "--plugin", program}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	for _, absent := range []string{started, fresh} {
+		if _, err := os.Stat(absent); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %v", absent, err)
+		}
+	}
+	if text, err := os.ReadFile(earlier); err != nil || string(text) != "of before" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 func TestListAndExplain(t *testing.T) {
 	out, err := run(t, "list")
 	if err != nil || !strings.Contains(out, "PEER-FENCE-002") || strings.Contains(out, "contract:") {

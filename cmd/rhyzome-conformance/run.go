@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -68,6 +67,10 @@ func (f flags) execute(cmd *cobra.Command, args []string) (err error) {
 	if err := f.prepare(&runner, scratch); err != nil {
 		return err
 	}
+	out, err := f.output()
+	if err != nil {
+		return err
+	}
 	closeTarget, err := f.open(cmd, &runner, args, scratch)
 	if err != nil {
 		return err
@@ -87,7 +90,7 @@ func (f flags) execute(cmd *cobra.Command, args []string) (err error) {
 		}
 		return err
 	}
-	if err := f.write(report); err != nil {
+	if err := out.write(report); err != nil {
 		return err
 	}
 	if err := report.WriteSummary(cmd.OutOrStdout()); err != nil {
@@ -134,42 +137,6 @@ func expression(text string) (*regexp.Regexp, error) {
 		return nil, nil
 	}
 	return regexp.Compile(text)
-}
-
-// write writes the files that the flags name.
-func (f flags) write(r conformance.Report) error {
-	if f.junit != "" {
-		if err := create(f.junit, r.WriteJUnit); err != nil {
-			return err
-		}
-	}
-	if f.report == "" {
-		return nil
-	}
-	content, err := f.marshal(r)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(f.report, content, 0o644)
-}
-
-func (f flags) marshal(r conformance.Report) ([]byte, error) {
-	if f.signKey == "" {
-		return r.Marshal(nil)
-	}
-	key, err := conformance.LoadSigningKey(f.signKey)
-	if err != nil {
-		return nil, err
-	}
-	return r.Marshal(key)
-}
-
-func create(path string, content func(io.Writer) error) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(content(file), file.Close())
 }
 
 func verdict(r conformance.Report) error {
