@@ -21,6 +21,11 @@ func listCommand() *cobra.Command {
 		Short: "List the cases",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if profile != "" {
+				if err := checkProfile(profile); err != nil {
+					return err
+				}
+			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, c := range conformance.Cases() {
 				if profile != "" && string(cmp.Or(c.Profile, conformance.Core)) != profile {

@@ -94,6 +94,7 @@ func TestNotJudged(t *testing.T) {
 		{"run", "--plugin", "/bin/true", "--params", "/nonexistent"},
 		{"explain", "NOT-A-CASE"},
 		{"explain"},
+		{"list", "--profile", "nope"},
 		{"run", "--plugin", "/bin/true", "--known-failing", "/nonexistent"},
 		{"run", "--plugin", "/bin/true", "--config", "/nonexistent"},
 		{"verify", "main.go"},

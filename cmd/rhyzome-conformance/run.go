@@ -116,8 +116,8 @@ func (f flags) prepare(runner *conformance.Runner, scratch string) (err error) {
 			return err
 		}
 	}
-	if !slices.Contains(conformance.Profiles(), conformance.Profile(f.profile)) {
-		return fmt.Errorf("there is no profile %q: --profile takes core, extended or dataplane", f.profile)
+	if err := checkProfile(f.profile); err != nil {
+		return err
 	}
 	runner.Profile = conformance.Profile(f.profile)
 	if runner.Focus, err = expression(f.run); err != nil {
@@ -128,6 +128,13 @@ func (f flags) prepare(runner *conformance.Runner, scratch string) (err error) {
 	}
 	if !slices.ContainsFunc(conformance.Cases(), runner.Wants) {
 		return errors.New("--profile, --run and --skip leave no case; `rhyzome-conformance list` shows their ids")
+	}
+	return nil
+}
+
+func checkProfile(name string) error {
+	if !slices.Contains(conformance.Profiles(), conformance.Profile(name)) {
+		return fmt.Errorf("there is no profile %q: --profile takes core, extended or dataplane", name)
 	}
 	return nil
 }

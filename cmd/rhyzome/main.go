@@ -39,5 +39,16 @@ func newRootCommand() *cobra.Command {
 			c.AddCommand(newRootCACommand(), newSignCommand())
 		}
 	}
+	countArguments(root)
 	return root
+}
+
+// countArguments lets wrong arguments of a command, and of those below it, end as any wrong call does.
+func countArguments(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error { return cli.CalledWrongly(check(cmd, args)) }
+	}
+	for _, below := range c.Commands() {
+		countArguments(below)
+	}
 }

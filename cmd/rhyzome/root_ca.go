@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rhyzome/rhyzome/cmd/rhyzome/cli"
+	"github.com/rhyzome/rhyzome/core"
 	"github.com/rhyzome/rhyzome/core/pki"
 )
 
@@ -31,6 +33,9 @@ the directory: without it, the next intermediate needs a new root.`,
 		Example: "  rhyzome ca root --cloud 01932e8a-7c1e-7f3a-9d54-2f6a1b0c9e11 --out /media/vault/rhyzome",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !core.LooksLikeID(cloud) {
+				return cli.CalledWrongly(fmt.Errorf("--cloud %q is not the id of a cloud: rhyzome ca request says it", cloud))
+			}
 			root, err := pki.MakeRoot(out, cloud, time.Now().UTC())
 			if err != nil {
 				return err
@@ -58,7 +63,7 @@ providers of this cloud, and make no other CA. Compare the key with the one that
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if years < 1 || years > 20 {
-				return fmt.Errorf("--years %d: use 1 to 20", years)
+				return cli.CalledWrongly(fmt.Errorf("--years %d: use 1 to 20", years))
 			}
 			request, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxRequest))
 			if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rhyzome/rhyzome/cmd/rhyzome/cli"
 	"github.com/rhyzome/rhyzome/core"
 	"github.com/rhyzome/rhyzome/core/auth"
 	"github.com/rhyzome/rhyzome/core/compute"
@@ -61,19 +62,19 @@ provider, and leaves nothing behind. Of a provider that was started with --debug
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := loadServerConfig(cmd)
 			if err != nil {
-				return err
+				return cli.CalledWrongly(err)
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			if err := onlyWithDev(cmd, dev); err != nil {
-				return err
+				return cli.CalledWrongly(err)
 			}
 			if !dev {
 				return serve(ctx, config, nil)
 			}
 			d := &devCore{service: devWith, out: cmd.OutOrStdout()}
 			if err := d.check(); err != nil {
-				return err
+				return cli.CalledWrongly(err)
 			}
 			config, remove, err := devConfig(config, cmd.Flags().Changed)
 			if err != nil {
@@ -103,14 +104,14 @@ func onlyWithDev(cmd *cobra.Command, dev bool) error {
 func serve(ctx context.Context, config serverConfig, dev *devCore) (err error) {
 	log, err := newLog(config.LogLevel)
 	if err != nil {
-		return err
+		return cli.CalledWrongly(err)
 	}
 	if err := claimStateDir(config.StateDir); err != nil {
 		return err
 	}
 	keys, err := config.pluginKeys()
 	if err != nil {
-		return err
+		return cli.CalledWrongly(err)
 	}
 	restListener, attachListener, err := listen(ctx, config)
 	if err != nil {

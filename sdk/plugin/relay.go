@@ -62,10 +62,13 @@ func (r *relayed) attachCommand() *cobra.Command {
 func (r *relayed) command(use, short string, run func(context.Context, relay.Program) error) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short,
-		RunE: func(c *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("say which program, and its arguments, if any, after --")
 			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
 			r.stdin, r.stdout, r.stderr = c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr()
 			return run(c.Context(), relay.Program{Path: args[0], Args: args[1:], AutoMTLS: !r.clear, Stderr: r.stderr})
 		},

@@ -107,6 +107,14 @@ func usage(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
 }
 
+// CalledWrongly makes an error one of how the command was called, for the commands that are not of this package.
+func CalledWrongly(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usage("%s", err.Error())
+}
+
 type usageError struct{ text string }
 
 // Error returns what was wrong.
