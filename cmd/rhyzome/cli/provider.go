@@ -194,9 +194,16 @@ func (a *app) providerCommand() *cobra.Command {
 		a.providerDial(),
 		a.providerDrain(),
 		a.providerUndrain(),
-		deleteCommand(a, providers, "Revoke providers: their connections are closed and their certificates refused from now on.", "hv1",
-			func(ctx context.Context, t target, name string) error { return t.Providers.Delete(ctx, name) }),
+		a.providerDelete(),
 	)
+}
+
+// providerDelete has the word that operators look for where a machine was stolen, too.
+func (a *app) providerDelete() *cobra.Command {
+	cmd := deleteCommand(a, providers, "Revoke providers: their connections are closed and their certificates refused from now on.", "hv1",
+		func(ctx context.Context, t target, name string) error { return t.Providers.Delete(ctx, name) })
+	cmd.Aliases = append(cmd.Aliases, "revoke")
+	return cmd
 }
 
 func (a *app) tokenCreate() *cobra.Command {
