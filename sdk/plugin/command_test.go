@@ -128,6 +128,18 @@ func TestCheck(t *testing.T) {
 	if status, out, err := check(""); status != 0 || !strings.Contains(out, "identity: provider hv1, until") {
 		t.Errorf("%d, %s, %s", status, out, err)
 	}
+	if err := os.Chmod(identityFile(dir), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, err := check(""); status != 1 || !strings.Contains(err, "chmod 600") {
+		t.Errorf("others may read it: %d, %s", status, err)
+	}
+	if status, _, err := command(t, "", "attach", "--state-dir", dir); status != 1 || !strings.Contains(err, "chmod 600") {
+		t.Errorf("others may read it: attach: %d, %s", status, err)
+	}
+	if err := os.Chmod(identityFile(dir), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(identityFile(dir), []byte(`{"key":"x"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}

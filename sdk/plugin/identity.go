@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/rhyzome/rhyzome/sdk/attach"
 )
@@ -33,13 +34,22 @@ type identity struct {
 
 func identityFile(stateDir string) string { return filepath.Join(stateDir, "identity.json") }
 
-// readIdentity returns fs.ErrNotExist if the machine has not joined.
+// readIdentity returns fs.ErrNotExist if the machine has not joined. It refuses an identity that others may read, where files
+// have modes.
 func readIdentity(stateDir string) (identity, error) {
 	var id identity
 	path := identityFile(stateDir)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return id, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return id, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return id, fmt.Errorf("%s has mode %04o, so others may have read the key: chmod 600 it, and join anew if anybody else may be on this machine",
+			path, mode)
 	}
 	if err := json.Unmarshal(text, &id); err != nil {
 		return id, fmt.Errorf("%s: %w", path, err)
