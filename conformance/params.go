@@ -165,9 +165,21 @@ func LoadConfig(path, scratch string) (map[string]any, error) {
 	return config, nil
 }
 
+// readYAML reads a file of one document.
 func readYAML(path, scratch string) (string, error) {
 	content, err := os.ReadFile(path)
-	return strings.ReplaceAll(string(content), Scratch, scratch), err
+	if err != nil {
+		return "", err
+	}
+	text := strings.ReplaceAll(string(content), Scratch, scratch)
+	documents := yaml.NewDecoder(strings.NewReader(text))
+	if err := documents.Decode(new(any)); err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	if err := documents.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("%s: there is more than one YAML document", path)
+	}
+	return text, nil
 }
 
 func checkParams(text string) error {

@@ -86,6 +86,7 @@ func TestLoadParams(t *testing.T) {
 	}
 	for content, want := range map[string]string{
 		"colour: green\n":                 "colour",
+		"timeout: 9s\n---\ntimeout: 8s\n": "more than one",
 		"timeout: soon\n":                 "/timeout",
 		"timeout: 60\n":                   "/timeout",
 		"limits: {parallel: 0}\n":         "/limits/parallel",
@@ -105,6 +106,9 @@ func TestLoadParams(t *testing.T) {
 	}
 	if _, err := LoadParams("/nonexistent", ""); err == nil {
 		t.Error("no file, and no error")
+	}
+	if _, err := LoadConfig(write("a: 1\n---\nb: 2\n"), ""); err == nil || !strings.Contains(err.Error(), "more than one") {
+		t.Errorf("two configurations: %v", err)
 	}
 	if _, err := LoadParams(write(""), ""); err != nil {
 		t.Errorf("an empty file: %v", err)

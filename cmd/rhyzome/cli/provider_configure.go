@@ -4,9 +4,12 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -83,8 +86,12 @@ func readConfig(flag, file string) (map[string]any, error) {
 		return nil, usage("--%s: %s", flag, err.Error())
 	}
 	config := map[string]any{}
-	if err := yaml.Unmarshal(text, &config); err != nil {
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	if err := documents.Decode(&config); err != nil && !errors.Is(err, io.EOF) {
 		return nil, usage("--%s: %s: %s", flag, file, err.Error())
+	}
+	if err := documents.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, usage("--%s: %s: there is more than one YAML document; a configuration is one", flag, file)
 	}
 	return config, nil
 }
