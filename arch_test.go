@@ -77,7 +77,7 @@ var mayImport = map[string][]string{
 	"openapi/generate":  {"core/rest", "core/auth", "sdk/fault"},
 	"lab/...":           {"lab/...", "sdk/client", "sdk/fault"},
 	"cmd/rhyzome/cli":   {"sdk/client", "sdk/fault"},
-	"cmd/...":           {"cmd/rhyzome/cli", "core/...", "core", "sdk/...", "lab", "lab/...", "conformance", "conformance/probe/agent"},
+	"cmd/...":           {"cmd/rhyzome/cli", "cmd/scratch", "core/...", "core", "sdk/...", "lab", "lab/...", "conformance", "conformance/probe/agent"},
 }
 
 func TestArchitecture(t *testing.T) {

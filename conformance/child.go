@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ const startTimeout = 30 * time.Second
 type Child struct {
 	Path     string
 	Args     []string
+	Dir      string    // for its socket; it must exist, and is the run's alone; "" for one that Close removes
 	Stderr   io.Writer // what the program says there; nil for nobody
 	AutoMTLS bool      // false for programs in languages whose go-plugin support lacks it
 	// Debug suspends deadlines, and is called with the id of each process that is started, before the first call; nil for
@@ -49,7 +51,7 @@ func (c *Child) Connect(ctx context.Context) (grpc.ClientConnInterface, error) {
 	if c.cc != nil {
 		return c.cc, nil
 	}
-	if c.sockets == "" {
+	if c.sockets = cmp.Or(c.Dir, c.sockets); c.sockets == "" {
 		var err error
 		if c.sockets, err = os.MkdirTemp("", "rhyzome-conformance-"); err != nil {
 			return nil, err
@@ -136,6 +138,9 @@ func (c *Child) Close() error {
 	}
 	sockets := c.sockets
 	c.sockets = ""
+	if c.Dir != "" {
+		return nil
+	}
 	return os.RemoveAll(sockets)
 }
 

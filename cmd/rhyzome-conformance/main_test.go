@@ -111,6 +111,11 @@ func TestNotJudged(t *testing.T) {
 // What a run could not write is said before the program is started, and no file is left, or touched, by the question.
 func TestOutputIsTriedFirst(t *testing.T) {
 	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	killed := filepath.Join(dir, "rhyzome-conformance-killed") // as a suite that was killed leaves it
+	if err := os.Mkdir(killed, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	started := filepath.Join(dir, "started")
 	program := filepath.Join(dir, "provider")
 	if err := os.WriteFile(program, []byte("#!/bin/sh\ntouch "+started+"\n"), 0o700); err != nil {
@@ -130,7 +135,7 @@ func TestOutputIsTriedFirst(t *testing.T) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
-	for _, absent := range []string{started, fresh} {
+	for _, absent := range []string{started, fresh, killed} {
 		if _, err := os.Stat(absent); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: %v", absent, err)
 		}

@@ -5,12 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rhyzome/rhyzome/cmd/scratch"
 	"github.com/rhyzome/rhyzome/conformance"
 )
 
@@ -54,24 +54,24 @@ rhyzome-conformance schema. What the run makes is removed again; nothing that is
 }
 
 func (f flags) execute(cmd *cobra.Command, args []string) (err error) {
-	scratch, err := os.MkdirTemp("", "rhyzome-conformance-")
+	dir, remove, err := scratch.Make("rhyzome-conformance-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	runner := conformance.Runner{Suite: version, Done: func(r conformance.Result) {
 		if err := r.WriteLine(cmd.OutOrStdout()); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "error:", err)
 		}
 	}}
-	if err := f.prepare(&runner, scratch); err != nil {
+	if err := f.prepare(&runner, dir); err != nil {
 		return err
 	}
 	out, err := f.output()
 	if err != nil {
 		return err
 	}
-	closeTarget, err := f.open(cmd, &runner, args, scratch)
+	closeTarget, err := f.open(cmd, &runner, args, dir)
 	if err != nil {
 		return err
 	}

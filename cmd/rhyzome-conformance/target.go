@@ -42,7 +42,7 @@ func (t target) open(cmd *cobra.Command, runner *conformance.Runner, args []stri
 		runner.Debug, debug = true, waitForDebugger(cmd.InOrStdin(), cmd.OutOrStdout())
 	}
 	if t.attach == "" {
-		runner.Target = &conformance.Child{Path: t.plugin, Args: args, Stderr: log, AutoMTLS: !t.noAutoMTLS, Debug: debug}
+		runner.Target = &conformance.Child{Path: t.plugin, Args: args, Dir: scratch, Stderr: log, AutoMTLS: !t.noAutoMTLS, Debug: debug}
 	} else {
 		runner.Target = &conformance.Attached{Path: t.plugin, Args: args, Address: t.attach, Dir: scratch, Stderr: log, Debug: debug}
 	}

@@ -13,11 +13,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/rhyzome/rhyzome/cmd/scratch"
 	"github.com/rhyzome/rhyzome/core"
 	"github.com/rhyzome/rhyzome/core/auth"
 	"github.com/rhyzome/rhyzome/core/pki"
@@ -47,9 +47,10 @@ type devCore struct {
 	out     io.Writer
 }
 
-// devConfig makes the configuration of such a core. Flags that were given count. remove removes what it kept.
+// devConfig makes the configuration of such a core. Flags that were given count. remove removes what it kept;
+// what a core that was killed kept is removed here.
 func devConfig(c serverConfig, given func(flag string) bool) (out serverConfig, remove func() error, err error) {
-	dir, err := os.MkdirTemp("", "rhyzome-dev-")
+	dir, remove, err := scratch.Make("rhyzome-dev-")
 	if err != nil {
 		return c, nil, err
 	}
@@ -63,7 +64,7 @@ func devConfig(c serverConfig, given func(flag string) bool) (out serverConfig, 
 	if !given("log-level") {
 		c.LogLevel = "warn"
 	}
-	return c, func() error { return os.RemoveAll(dir) }, nil
+	return c, remove, nil
 }
 
 func (d devCore) check() error {

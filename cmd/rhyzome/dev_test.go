@@ -22,6 +22,9 @@ func TestDevCore(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "rhyzome-dev-killed", "state", "pki"), 0o700); err != nil { // as kill -9 leaves it
+		t.Fatal(err)
+	}
 	environment := append(os.Environ(), "TMPDIR="+dir, "RHYZOME_CONTEXTS="+filepath.Join(dir, "contexts.yaml"))
 	server := exec.Command(program, "server", "--dev", "--dev-with", "network", "--rest-listen", free(t), "--attach-listen", free(t))
 	server.Env, server.Stderr = environment, os.Stderr
