@@ -19,7 +19,7 @@ const configElsewhere = "its configuration is on its own machine. Edit /etc/rhyz
 
 // Configure gives a local provider another configuration, in place of the one that it has: it is held against the schema
 // that the provider serves, given to the provider, and kept if that takes it. InvalidField names everything that is wrong,
-// below /config; the one from before stays then. BadState for a provider that the core does not run; ETagMismatch if the
+// below /config; ProviderAway if the provider is lost over it; the one from before stays then. BadState for a provider that the core does not run; ETagMismatch if the
 // configuration is not of req.Generation any more.
 func (l *Providers) Configure(ctx context.Context, provider string, req core.Configuration) (core.ConfigPlan, error) {
 	p, end, err := l.change(ctx, provider, "configured", configElsewhere)
@@ -95,7 +95,12 @@ func (l *Providers) plan(p core.Provider, facts pluginhost.Facts, config json.Ra
 func (l *Providers) apply(ctx context.Context, p core.Provider, config json.RawMessage, attached bool) error {
 	keep := func() error { return l.keep(context.WithoutCancel(ctx), p, config) }
 	if attached {
-		return below("/config", l.Keeper.Reconfigure(p.ID, config, keep))
+		err := l.Keeper.Reconfigure(p.ID, config, keep)
+		if fault.ReasonOf(err) == fault.ProviderAway {
+			return fault.New(fault.ProviderAway, "provider %s was lost before it took the configuration, which is discarded: "+
+				"the one from before stays; if this one stops the provider, change it, else give it again", p.Name).With("provider", p.Name)
+		}
+		return below("/config", err)
 	}
 	if err := keep(); err != nil {
 		return err

@@ -266,6 +266,24 @@ func TestConfigureWhatIsNotAttached(t *testing.T) {
 	}
 }
 
+// A configuration that takes the provider down is not kept, and the operator is told so: it would do so with each start.
+func TestConfigureTakesTheProviderDown(t *testing.T) {
+	s := newSite(t, asUsual)
+	path, sum := pluginOf(t, "picky", "1.0.0", "")
+	p := s.add("acme", path, sum, `{"site":"a"}`, core.ProviderReady)
+	plan, err := s.configure("acme", `{"site":"abyss"}`)
+	if f := fault.Of(err); f == nil || f.Reason != fault.ProviderAway || plan.Applied || !strings.Contains(f.Message, "discarded: the one from before stays") {
+		t.Errorf("%+v, %v", plan, err)
+	}
+	s.await("acme", "back", func(is core.Provider) bool {
+		return is.Status.State == core.ProviderReady && is.Status.AttachedAt.After(*p.Status.AttachedAt)
+	})
+	s.awaitSite("a")
+	if s.kept(p) != `{"site":"a"}` {
+		t.Errorf("on the disk is %s", s.kept(p))
+	}
+}
+
 func TestConfigureWhatTheCoreDoesNotRun(t *testing.T) {
 	s := newSite(t, asUsual)
 	_, err := s.configure("all", `{}`)

@@ -60,6 +60,9 @@ func (p *picky) Configure(_ context.Context, raw json.RawMessage) error {
 	defer p.mu.Unlock()
 	p.site = settings.Site
 	slog.Info("installed", "site", p.site)
+	if p.site == "abyss" {
+		os.Exit(3)
+	}
 	if p.site == "nowhere" || p.wrong == "refuses" {
 		return fault.Invalid("/site", "there is no such site")
 	}
