@@ -15,23 +15,31 @@ import (
 )
 
 // cell is where one life of a child takes place: a copy of its plugin that only it may run and nobody may change, and
-// a directory of its own for its socket and what it needs while it lives. All of it goes with the process.
+// a directory of its own for its socket and what it needs while it lives. All of it goes with the process; of a core that
+// was killed, with the next start of one.
 type cell struct {
-	dir string
-	uid int // 0 for the core's own user
+	dir  string
+	uid  int      // 0 for the core's own user
+	lock *os.File // held while the core lives; nil where files cannot be locked
 }
+
+// cellPrefix begins the names of cells, in the directory for temporary files: that of the core's data is closed to children.
+const cellPrefix = "rhyzome-"
 
 // newCell makes a cell. The caller closes it.
 func newCell(uid int) (*cell, error) {
 	if os.Geteuid() != 0 {
 		uid = 0
 	}
-	dir, err := os.MkdirTemp("", "rhyzome-")
+	dir, err := os.MkdirTemp("", cellPrefix)
 	if err != nil {
 		return nil, err
 	}
 	c := &cell{dir: dir, uid: uid}
 	err = errors.Join(os.Mkdir(c.home(), 0o700), c.own(c.home(), uid), c.own(dir, 0), os.Chmod(dir, 0o750))
+	if err == nil {
+		c.lock, err = lockCell(dir)
+	}
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -96,4 +104,10 @@ func (c *cell) command(life context.Context, env []string) *exec.Cmd {
 	return cmd
 }
 
-func (c *cell) close() error { return os.RemoveAll(c.dir) }
+func (c *cell) close() error {
+	err := os.RemoveAll(c.dir)
+	if c.lock != nil {
+		err = errors.Join(err, c.lock.Close())
+	}
+	return err
+}

@@ -132,12 +132,16 @@ func away(name string) *fault.Error {
 	return fault.New(fault.ProviderAway, "provider %s is not attached; work goes on when it is back", name).With("provider", name)
 }
 
-// begin reports providers as detached that were attached when the last core died, before any can attach to this one.
+// begin reports providers as detached that were attached when the last core died, before any can attach to this one, and
+// removes what its children left.
 func (h *Host) begin(ctx context.Context) error {
 	h.beginning.Lock()
 	defer h.beginning.Unlock()
 	if h.begun {
 		return nil
+	}
+	if err := sweepCells(); err != nil {
+		h.Log.Warn("cannot remove what a core left that was killed", "error", err)
 	}
 	var rows []core.Provider
 	err := h.Store.View(ctx, func(tx core.Tx) (err error) {

@@ -17,3 +17,9 @@ func killGroup(*exec.Cmd) {}
 
 // killWriters does nothing: elsewhere nobody tells who has a pipe open.
 func killWriters(...*os.File) {}
+
+// lockCell does nothing: elsewhere a cell outlives a core that was killed.
+func lockCell(string) (*os.File, error) { return nil, nil }
+
+// sweepCells does nothing.
+func sweepCells() error { return nil }
