@@ -27,6 +27,7 @@ func TestAttached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Config["step_delay_ms"] = interruptible
 	attached := &Attached{Path: program, Args: []string{"{}", "--log-level", "warn"}, Address: "127.0.0.1:0", Dir: dir}
 	defer attached.Close()
 	report, err := Runner{Target: attached, Params: p, Focus: restarting}.Run(t.Context())

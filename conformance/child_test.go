@@ -11,6 +11,9 @@ import (
 // restarting are the cases that depend most on the process, and what dies with it.
 var restarting = regexp.MustCompile(`^(PROVIDER-.*|[A-Z]+-LIST-00\d|[A-Z]+-FENCE-003|WATCH-SNAPSHOT-001)$`)
 
+// interruptible is how many milliseconds a step takes here: long enough to be seen and killed on a machine that is busy.
+const interruptible = 150
+
 func TestChild(t *testing.T) {
 	t.Parallel()
 	program, dir := memoryProgram(t), t.TempDir()
@@ -18,6 +21,7 @@ func TestChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Config["step_delay_ms"] = interruptible
 	child := &Child{Path: program, AutoMTLS: true}
 	defer child.Close()
 	report, err := Runner{Target: child, Params: p, Focus: restarting}.Run(t.Context())
