@@ -112,8 +112,9 @@ func TestNotJudged(t *testing.T) {
 func TestOutputIsTriedFirst(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	killed := filepath.Join(dir, "rhyzome-conformance-killed") // as a suite that was killed leaves it
-	if err := os.Mkdir(killed, 0o700); err != nil {
+	killed := filepath.Join(dir, scratchPrefix+"killed")        // as a suite that was killed leaves it
+	ofLibrary, err := os.MkdirTemp(dir, "rhyzome-conformance-") // as conformance.Child makes one in another process
+	if err := errors.Join(err, os.Mkdir(killed, 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	started := filepath.Join(dir, "started")
@@ -139,6 +140,9 @@ func TestOutputIsTriedFirst(t *testing.T) {
 		if _, err := os.Stat(absent); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: %v", absent, err)
 		}
+	}
+	if _, err := os.Stat(ofLibrary); err != nil {
+		t.Errorf("another process's directory: %v", err)
 	}
 	if text, err := os.ReadFile(earlier); err != nil || string(text) != "of before" {
 		t.Errorf("%q, %v", text, err)

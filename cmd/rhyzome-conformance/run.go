@@ -53,8 +53,11 @@ rhyzome-conformance schema. What the run makes is removed again; nothing that is
 	return cmd
 }
 
+// scratchPrefix is of the directories that nobody but this command makes: the library's, in other processes, are not locked.
+const scratchPrefix = "rhyzome-conformance-run-"
+
 func (f flags) execute(cmd *cobra.Command, args []string) (err error) {
-	dir, remove, err := scratch.Make("rhyzome-conformance-")
+	dir, remove, err := scratch.Make(scratchPrefix)
 	if err != nil {
 		return err
 	}
