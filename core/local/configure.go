@@ -18,9 +18,9 @@ const configElsewhere = "its configuration is on its own machine. Edit /etc/rhyz
 	"`%[1]s check`, and restart the service %[1]s"
 
 // Configure gives a local provider another configuration, in place of the one that it has: it is held against the schema
-// that the provider serves, given to the provider, and kept if that takes it. InvalidField names everything that is wrong,
-// below /config; ProviderAway if the provider is lost over it; the one from before stays then. BadState for a provider that the core does not run; ETagMismatch if the
-// configuration is not of req.Generation any more.
+// that the provider serves, given to the provider, and kept if that takes it. The one from before stays if it does not:
+// InvalidField names everything that is wrong, below /config; ProviderAway, if the provider is lost over it. BadState for a
+// provider that the core does not run; ETagMismatch if the configuration is not of req.Generation any more.
 func (l *Providers) Configure(ctx context.Context, provider string, req core.Configuration) (core.ConfigPlan, error) {
 	p, end, err := l.change(ctx, provider, "configured", configElsewhere)
 	if err != nil {

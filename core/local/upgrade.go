@@ -197,22 +197,21 @@ func (u *upgrade) comesUp(up life) error {
 // keepNew makes the new program and its configuration those of the provider.
 func (u *upgrade) keepNew() error {
 	home := u.home(u.provider)
-	before, err := readConfig(home)
-	if err != nil {
-		return err
+	if err := exchangeConfig(home, u.next.Config); err != nil {
+		return errors.Join(err, restoreConfig(home))
 	}
-	if err := writeConfig(home, u.next.Config); err != nil {
-		return err
-	}
-	_, err = u.update(context.Background(), u.provider, "provider.upgraded", u.told.ToVersion, func(row *core.Provider) {
+	_, err := u.update(context.Background(), u.provider, "provider.upgraded", u.told.ToVersion, func(row *core.Provider) {
 		row.Local.Binary, row.Local.SHA256 = u.next.Binary, u.next.SHA256
 		row.Local.Upgrade = u.ended(core.UpgradeDone, "")
 		row.Generation++
 	})
 	if err != nil {
-		return errors.Join(err, writeConfig(home, before))
+		return errors.Join(err, restoreConfig(home))
 	}
 	u.pending.Store(nil)
+	if err := forgetConfig(home); err != nil { // the next start of the core removes it
+		u.Log.Error("cannot remove a configuration from before an upgrade", "provider", u.provider.Name, "error", err)
+	}
 	return nil
 }
 
@@ -228,10 +227,14 @@ func (u *upgrade) removeBinary(sum string) {
 	}
 }
 
-// endUpgrades tells of upgrades that the end of a core cut off, and removes binaries that no provider runs.
+// endUpgrades tells of upgrades that the end of a core cut off, takes their configurations back, and removes binaries that
+// no provider runs.
 func (l *Providers) endUpgrades(ctx context.Context, rows []core.Provider) error {
 	for i, p := range rows {
 		if u := p.Local.Upgrade; u != nil && u.State == core.UpgradeRunning {
+			if err := restoreConfig(l.home(p)); err != nil {
+				return err
+			}
 			cut := &upgrade{Providers: l, provider: p, told: *u}
 			row, err := l.update(ctx, p, "provider.rolled_back", "", func(row *core.Provider) {
 				row.Local.Upgrade = cut.ended(core.UpgradeRolledBack, "the core ended meanwhile")

@@ -192,8 +192,10 @@ func TestUpgradeIsCutOff(t *testing.T) {
 		p.Local.Upgrade = &core.Upgrade{State: core.UpgradeRunning, ToVersion: "2", SHA256: "new"}
 		return tx.Providers().Update(p)
 	})
-	if err := os.WriteFile(filepath.Join(r.dir, p.ID, "new"), nil, 0o700); err != nil {
-		t.Fatal(err)
+	for name, content := range map[string]string{"new": "", "config.json": `{"new":1}`, "config.json.before": `{"old":1}`} {
+		if err := os.WriteFile(filepath.Join(r.dir, p.ID, name), []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	_, stop = r.run()
 	defer stop()
@@ -204,8 +206,13 @@ func TestUpgradeIsCutOff(t *testing.T) {
 	if err != nil || got.Local.Upgrade.State != core.UpgradeRolledBack || got.Local.Upgrade.Message != "the core ended meanwhile" {
 		t.Errorf("%+v, %v", got.Local.Upgrade, err)
 	}
-	if _, err := os.Stat(filepath.Join(r.dir, p.ID, "new")); !os.IsNotExist(err) {
-		t.Errorf("the new binary is there: %v", err)
+	for _, name := range []string{"new", "config.json.before"} {
+		if _, err := os.Stat(filepath.Join(r.dir, p.ID, name)); !os.IsNotExist(err) {
+			t.Errorf("%s is there: %v", name, err)
+		}
+	}
+	if config, err := os.ReadFile(filepath.Join(r.dir, p.ID, "config.json")); err != nil || string(config) != `{"old":1}` {
+		t.Errorf("the old version is configured with %s, %v", config, err)
 	}
 }
 

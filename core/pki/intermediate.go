@@ -123,14 +123,14 @@ func usable(c *ca, now time.Time) error {
 	case now.Before(c.cert.NotBefore), now.Before(c.root.NotBefore):
 		return refuse("it is not valid yet: here it is %s; check the clock of the root's machine, and this one", now.Format(time.RFC3339))
 	}
-	core, err := c.server([]string{attach.ServerName}, now)
+	server, err := c.server([]string{attach.ServerName}, now)
 	if err == nil {
-		err = c.verify(core.Leaf, x509.VerifyOptions{CurrentTime: now, DNSName: attach.ServerName})
+		err = c.verify(server.Leaf, x509.VerifyOptions{CurrentTime: now, DNSName: attach.ServerName})
 	}
 	if err != nil {
 		return refuse("what it signs for a core is refused: %v", err)
 	}
-	provider, err := c.provider(trial, &x509.CertificateRequest{PublicKey: core.Leaf.PublicKey}, now)
+	provider, err := c.provider(trial, &x509.CertificateRequest{PublicKey: server.Leaf.PublicKey}, now)
 	if err == nil {
 		_, err = c.providerID(provider)
 	}
