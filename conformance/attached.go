@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/rhyzome/rhyzome/conformance/internal/tail"
 	"github.com/rhyzome/rhyzome/sdk/attach"
 	"github.com/rhyzome/rhyzome/sdk/handshake"
 )
@@ -87,7 +88,7 @@ func (a *Attached) join(ctx context.Context) error {
 	if err := os.WriteFile(a.file("provider.yaml"), nil, 0o600); err != nil {
 		return err
 	}
-	var said tail
+	var said tail.Tail
 	cmd := a.command(ctx, "join")
 	cmd.Stdout, cmd.Stderr = &said, &said
 	err = cmd.Run()

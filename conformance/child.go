@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 
+	"github.com/rhyzome/rhyzome/conformance/internal/tail"
 	"github.com/rhyzome/rhyzome/sdk/attach"
 	"github.com/rhyzome/rhyzome/sdk/handshake"
 )
@@ -36,7 +37,7 @@ type Child struct {
 	Debug func(pid int)
 
 	cmd     *exec.Cmd
-	words   tail
+	words   *tail.Tail
 	client  *plugin.Client
 	cc      *grpc.ClientConn
 	sockets string
@@ -103,11 +104,11 @@ func (c *Child) Connect(ctx context.Context) (grpc.ClientConnInterface, error) {
 
 // listen is where the program's words go: the last ones may say why it does not serve.
 func (c *Child) listen() io.Writer {
-	c.words = tail{}
+	c.words = &tail.Tail{}
 	if c.Stderr == nil {
-		return &c.words
+		return c.words
 	}
-	return io.MultiWriter(&c.words, c.Stderr)
+	return io.MultiWriter(c.words, c.Stderr)
 }
 
 // silent says why a program does not serve: in its own words, if it had any. go-plugin can only guess.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rhyzome/rhyzome/conformance/internal/tail"
 )
 
 // What the programs of these tests start: it says who it is, and floods.
@@ -102,7 +104,7 @@ func TestAttachedThatFloods(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			attached := &Attached{Path: script(t, c.script), Address: "127.0.0.1:0", Dir: t.TempDir(), Stderr: &tail{}}
+			attached := &Attached{Path: script(t, c.script), Address: "127.0.0.1:0", Dir: t.TempDir(), Stderr: &tail.Tail{}}
 			if err := attached.join(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -3,7 +3,6 @@
 package probe
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +12,9 @@ import (
 	"net/rpc/jsonrpc"
 	"os/exec"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/rhyzome/rhyzome/conformance/internal/tail"
 )
 
 // grace is how much longer than its own patience a probe may take to answer, and to end.
@@ -24,7 +24,7 @@ const grace = 20 * time.Second
 type Client struct {
 	rpc   *rpc.Client
 	cmd   *exec.Cmd
-	wrong *tail
+	wrong *tail.Tail
 }
 
 // Start runs a command that runs the probe where it is to measure: rhyzome-conformance probe, behind whatever leads there.
@@ -32,7 +32,7 @@ func Start(ctx context.Context, command []string) (*Client, error) {
 	if len(command) == 0 {
 		return nil, errors.New("a probe needs a command")
 	}
-	c := &Client{cmd: exec.Command(command[0], command[1:]...), wrong: &tail{}} //nolint:noctx // it ends with Close
+	c := &Client{cmd: exec.Command(command[0], command[1:]...), wrong: &tail.Tail{}} //nolint:noctx // it ends with Close
 	c.cmd.Stderr = c.wrong
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
@@ -157,27 +157,4 @@ func (c *Client) call(ctx context.Context, method string, args, reply any, patie
 type pipe struct {
 	io.Reader
 	io.WriteCloser
-}
-
-// tail keeps the end of what a program says.
-type tail struct {
-	mu sync.Mutex
-	b  []byte
-}
-
-const tailBytes = 4096
-
-// Write implements io.Writer.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.b = append(t.b, p...)
-	t.b = t.b[max(0, len(t.b)-tailBytes):]
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(bytes.TrimSpace(t.b))
 }
