@@ -156,5 +156,9 @@ func applyForward(spec provider.ForwardSpec) draft {
 		spec.Tag = tag
 		f, err := c.ApplyForward(ctx, fence, spec)
 		return f.Observed, err
+	}, func(tag provider.Tag) provider.AnySpec {
+		spec := spec
+		spec.Tag = tag
+		return provider.AnySpec{Forward: &spec}
 	}}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rhyzome/rhyzome/sdk/fault"
 	"github.com/rhyzome/rhyzome/sdk/provider"
+	"github.com/rhyzome/rhyzome/sdk/wire"
 )
 
 // catchAttempts is how often work is begun to find it half done: on a loaded machine it is soon over before anybody looks.
@@ -163,7 +164,7 @@ func kindCases(k kind) []Case {
 			Title:    "What a dead process left half made is listed, and can be finished",
 			Sentence: "The tag MUST be written before the first side effect, so that List shows what a dead process left half made, and Apply MUST finish it.",
 			Fix:      "Write the tag first. What is tagged and not whole is PHASE_FAILED with the reason INTERRUPTED, and Apply starts again.",
-			Catches:  []string{"writes the tag last"},
+			Catches:  []string{"writes the tag last", "calls ready what a dead process left"},
 			Run:      on(halfMade),
 		},
 	}
@@ -444,6 +445,20 @@ func (s *Session) caught(ctx context.Context, k kind, d draft) (o provider.Obser
 	return o, err
 }
 
+// whole checks what is called ready although its process died half way. A backend may have finished it by itself; where
+// the provider offers no verification, nobody can tell, and the next Apply would change nothing.
+func (s *Session) whole(ctx context.Context, d draft) error {
+	if !s.description.Offers(wire.CapabilityVerify) {
+		s.limit("it was ready at once after its process had died half way, and the provider offers no verify that could tell whether it is")
+		return nil
+	}
+	drifts, err := s.client.Verify(ctx, d.spec(d.tag))
+	if err == nil && len(drifts) > 0 {
+		err = fmt.Errorf("it is called ready, and Verify finds %+v", drifts)
+	}
+	return err
+}
+
 func halfMade(ctx context.Context, s *Session, k kind, d draft) error {
 	d, o, err := s.underWay(ctx, k, d)
 	if err != nil {
@@ -464,6 +479,11 @@ func halfMade(ctx context.Context, s *Session, k kind, d draft) error {
 	}
 	if left.Phase == provider.PhaseFailed && fault.ReasonOf(left.Failure) != fault.Interrupted {
 		return fmt.Errorf("it was interrupted, and says: %w", failure(left))
+	}
+	if left.Phase == provider.PhaseReady {
+		if err := s.whole(ctx, d); err != nil {
+			return fmt.Errorf("the process died at %q, %d %%: %w", o.Step, o.Percent, err)
+		}
 	}
 	if _, err := s.make(ctx, k, d); err != nil {
 		return fmt.Errorf("the next attempt: %w", err)

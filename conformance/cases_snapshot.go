@@ -221,5 +221,9 @@ func applySnapshot(spec provider.SnapshotSpec) draft {
 		spec.Tag = tag
 		o, err := c.ApplySnapshot(ctx, fence, spec)
 		return o.Observed, err
+	}, func(tag provider.Tag) provider.AnySpec {
+		spec := spec
+		spec.Tag = tag
+		return provider.AnySpec{Snapshot: &spec}
 	}}
 }

@@ -236,5 +236,9 @@ func applyVolume(spec provider.VolumeSpec) draft {
 		spec.Tag = tag
 		v, err := c.ApplyVolume(ctx, fence, spec)
 		return v.Observed, err
+	}, func(tag provider.Tag) provider.AnySpec {
+		spec := spec
+		spec.Tag = tag
+		return provider.AnySpec{Volume: &spec}
 	}}
 }

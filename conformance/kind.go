@@ -29,6 +29,7 @@ type kind struct {
 type draft struct {
 	tag   provider.Tag
 	apply func(context.Context, *wire.Client, uint64, provider.Tag) (provider.Observed, error)
+	spec  func(provider.Tag) provider.AnySpec
 }
 
 // id makes the id of a case of the kind.

@@ -45,8 +45,8 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// judgeMatrix holds what the cases say against the cases that caught each mutant. Cases that are written once for all kinds count as
-// one.
+// judgeMatrix holds what the cases say against the cases that caught each mutant. Cases that are written once for all kinds
+// count as one.
 func judgeMatrix(t *testing.T, caught map[string]map[string]bool) {
 	for _, c := range Cases() {
 		if generic(c.ID) != c.ID || c.Profile == Dataplane {

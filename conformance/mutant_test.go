@@ -430,6 +430,8 @@ func providerMutants() []mutant {
 		{name: "keeps its objects in memory", caught: "INSTANCE-LIST-001", amnesia: true},
 		{name: "writes the tag last", caught: "INSTANCE-LIST-002",
 			provider: func(p *memory.Provider) provider.Provider { return tagsLast{broken{p}} }},
+		{name: "calls ready what a dead process left", caught: "INSTANCE-LIST-002",
+			provider: func(p *memory.Provider) provider.Provider { return alwaysReady{broken{p}} }},
 		{name: "invents hosts", caught: "INSTANCE-HOSTS-001",
 			provider: func(p *memory.Provider) provider.Provider { return newHosts{broken{p}, time.Now().String()} }},
 		{name: "invents routers", caught: "NETWORK-ROUTERS-001",
@@ -507,6 +509,29 @@ func stuckAfterConflict() grpc.UnaryClientInterceptor {
 		}
 		return err
 	})
+}
+
+// alwaysReady believes that whatever has its tag is whole.
+type alwaysReady struct{ broken }
+
+func (alwaysReady) believed(i provider.Instance) provider.Instance {
+	if i.Failure != nil && i.Failure.Reason == fault.Interrupted {
+		i.Phase, i.Failure = provider.PhaseReady, nil
+	}
+	return i
+}
+
+func (m alwaysReady) GetInstance(ctx context.Context, id string) (provider.Instance, error) {
+	i, err := m.Provider.GetInstance(ctx, id)
+	return m.believed(i), err
+}
+
+func (m alwaysReady) ListInstances(ctx context.Context) ([]provider.Instance, error) {
+	all, err := m.Provider.ListInstances(ctx)
+	for n, i := range all {
+		all[n] = m.believed(i)
+	}
+	return all, err
 }
 
 // tagsLast does not see what is half made, as if its tag were not there yet.

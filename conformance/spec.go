@@ -85,6 +85,10 @@ func applyInstance(spec provider.InstanceSpec) draft {
 		spec.Tag = tag
 		i, err := c.ApplyInstance(ctx, fence, spec)
 		return i.Observed, err
+	}, func(tag provider.Tag) provider.AnySpec {
+		spec := spec
+		spec.Tag = tag
+		return provider.AnySpec{Instance: &spec}
 	}}
 }
 
@@ -94,6 +98,10 @@ func applyNetwork(spec provider.NetworkSpec) draft {
 		spec.Tag = tag
 		n, err := c.ApplyNetwork(ctx, fence, spec)
 		return n.Observed, err
+	}, func(tag provider.Tag) provider.AnySpec {
+		spec := spec
+		spec.Tag = tag
+		return provider.AnySpec{Network: &spec}
 	}}
 }
 
@@ -103,6 +111,10 @@ func applyPort(spec provider.PortSpec) draft {
 		spec.Tag = tag
 		p, err := c.ApplyPort(ctx, fence, spec)
 		return p.Observed, err
+	}, func(tag provider.Tag) provider.AnySpec {
+		spec := spec
+		spec.Tag = tag
+		return provider.AnySpec{Port: &spec}
 	}}
 }
 
@@ -112,5 +124,9 @@ func applyPeer(spec provider.PeerSpec) draft {
 		spec.Tag = tag
 		p, err := c.ApplyPeer(ctx, fence, spec)
 		return p.Observed, err
+	}, func(tag provider.Tag) provider.AnySpec {
+		spec := spec
+		spec.Tag = tag
+		return provider.AnySpec{Peer: &spec}
 	}}
 }

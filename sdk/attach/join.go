@@ -44,8 +44,8 @@ func dialCore(ctx context.Context, address string, config *tls.Config) (*grpc.Cl
 	return newClient(conn, false)
 }
 
-// verifyCore checks that the peer showed the token's CA, and is a core of it, or of an intermediate of it. A machine without a clock takes the CA's
-// start for the time: cores' certificates begin no later.
+// verifyCore checks that the peer showed the token's CA, and is a core of it, or of an intermediate of it. A machine without
+// a clock takes the CA's start for the time: cores' certificates begin no later.
 func verifyCore(s tls.ConnectionState, token Token, now time.Time) error {
 	for _, ca := range s.PeerCertificates[1:] {
 		if Fingerprint(ca) != token.CA {

@@ -19,6 +19,13 @@ func (d *drifts) compare(field string, want, got any) {
 	}
 }
 
+// made tells that an object was made to its end: half of one differs as a whole.
+func (d *drifts) made(is bool) {
+	if !is {
+		*d = append(*d, provider.Drift{Want: "made", Got: "half made"})
+	}
+}
+
 // Verify implements provider.Verifier. Of a pretended object, the spec is nearly all that there is.
 func (c common) Verify(ctx context.Context, spec provider.AnySpec) ([]provider.Drift, error) {
 	if err := c.b.begin(ctx, "Verify", nil).at("", 0); err != nil {
@@ -54,6 +61,7 @@ func verify[R, S any](kind provider.Kind, records map[string]R, spec S, id strin
 }
 
 func (i instance) verify(s provider.InstanceSpec) (d drifts) {
+	d.made(i.Made)
 	d.compare("/host_id", s.HostID, i.host())
 	d.compare("/kind", s.Kind, i.Spec.Kind)
 	d.compare("/vcpus", s.VCPUs, i.Spec.VCPUs)
@@ -67,6 +75,7 @@ func (i instance) verify(s provider.InstanceSpec) (d drifts) {
 }
 
 func (n network) verify(s provider.NetworkSpec) (d drifts) {
+	d.made(n.Made)
 	d.compare("/router_id", s.RouterID, n.Spec.RouterID)
 	d.compare("/fabric", s.Fabric, n.Spec.Fabric)
 	d.compare("/segment_id", s.SegmentID, n.Spec.SegmentID)
@@ -78,6 +87,7 @@ func (n network) verify(s provider.NetworkSpec) (d drifts) {
 }
 
 func (p port) verify(s provider.PortSpec) (d drifts) {
+	d.made(p.Made)
 	d.compare("/network_id", s.NetworkID, p.Spec.NetworkID)
 	d.compare("/mac", s.MAC, p.Spec.MAC)
 	d.compare("/addresses", s.Addresses, p.Spec.Addresses)
@@ -86,6 +96,7 @@ func (p port) verify(s provider.PortSpec) (d drifts) {
 }
 
 func (p peer) verify(s provider.PeerSpec) (d drifts) {
+	d.made(p.Made)
 	d.compare("/network_id", s.NetworkID, p.Spec.NetworkID)
 	d.compare("/public_key", s.PublicKey, p.Spec.PublicKey)
 	d.compare("/addresses", s.Addresses, p.Spec.Addresses)
@@ -93,6 +104,7 @@ func (p peer) verify(s provider.PeerSpec) (d drifts) {
 }
 
 func (f forward) verify(s provider.ForwardSpec) (d drifts) {
+	d.made(f.Made)
 	d.compare("/network_id", s.NetworkID, f.Spec.NetworkID)
 	d.compare("/protocol", s.Protocol, f.Spec.Protocol)
 	d.compare("/port_min", s.PortMin, f.Spec.PortMin)
@@ -103,6 +115,7 @@ func (f forward) verify(s provider.ForwardSpec) (d drifts) {
 }
 
 func (v volume) verify(s provider.VolumeSpec) (d drifts) {
+	d.made(v.Made)
 	d.compare("/pool_id", s.PoolID, v.Spec.PoolID)
 	d.compare("/size_bytes", s.SizeBytes, v.Size)
 	d.compare("/instance_id", s.InstanceID, v.Attached)
@@ -110,6 +123,7 @@ func (v volume) verify(s provider.VolumeSpec) (d drifts) {
 }
 
 func (s snapshot) verify(spec provider.SnapshotSpec) (d drifts) {
+	d.made(s.Made)
 	d.compare("/instance_id", spec.InstanceID, s.Spec.InstanceID)
 	d.compare("/volume_id", spec.VolumeID, s.Spec.VolumeID)
 	d.compare("/memory", spec.Memory, s.Spec.Memory)

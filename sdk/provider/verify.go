@@ -17,7 +17,7 @@ type AnySpec struct {
 
 // Drift is a field in which the backend differs from a spec.
 type Drift struct {
-	Field string // JSON pointer into the spec, with the names of the contract: "/nics/0/mac"
+	Field string // JSON pointer into the spec, with the names of the contract: "/nics/0/mac"; "" for the object as a whole
 	Want  string // for people; "" for a secret, as Got
 	Got   string
 }

@@ -198,7 +198,7 @@ func (*AnySpec_Snapshot) isAnySpec_Spec() {}
 // Drift is a field in which the backend differs from a spec.
 type Drift struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// RFC 6901 JSON pointer into the spec: "/nics/0/mac".
+	// RFC 6901 JSON pointer into the spec: "/nics/0/mac"; empty for the object as a whole.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
 	// The values, for people; empty where they are secrets.
 	Want          string `protobuf:"bytes,2,opt,name=want,proto3" json:"want,omitempty"`
